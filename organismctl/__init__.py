@@ -1,0 +1,3 @@
+"""organismctl: the operator's tool for composite organisms on mosaik."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Changes: plans, journals, the runner, and one file a procedure."""

@@ -1,0 +1,1 @@
+"""Checks: pure functions from config, snapshot and time to findings; one file a check."""

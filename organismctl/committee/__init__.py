@@ -1,0 +1,1 @@
+"""The committee that ships with the tool: machine, driver, ledger, carriers, node and its API."""

@@ -1,0 +1,1 @@
+"""Observation: one file a source; a snapshot is all facts of one look at the world."""
