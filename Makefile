@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+JOBS ?= auto
+COVERAGE := 85
+ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format soak bench docs lock clean
@@ -19,6 +22,29 @@ $(STAMP): requirements.lock pyproject.toml organismctl/__init__.py
 	@touch $(STAMP)
 
 install: $(STAMP) ## Make .venv with the locked dependencies and the tool itself
+
+demo: $(STAMP) ## Run the main job on real processes on this host (about a minute)
+	@$(BIN)/python examples/demo/demo.py
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy, import arrows, docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/interrogate --quiet organismctl
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+soak: $(STAMP) ## 100,000 seeds of the ledger simulation (about an hour)
+	$(BIN)/python -m tests.committee.ledger.simulation --seeds 100000
+
+bench: $(STAMP) ## Print the table of ratios
+	$(BIN)/python -m benchmarks
 
 lock: ## Resolve every dependency anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev pyproject.toml -o requirements.lock
