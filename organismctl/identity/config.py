@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from organismctl.identity.validator import JwtValidator, TdxValidator
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Validator: TypeAlias = "JwtValidator | TdxValidator"
 
 SCHEMA_VERSION = 1

@@ -11,6 +11,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+Bytes = bytes
+"""``bytes`` under a name that the methods called ``bytes`` do not shadow."""
+Bool = bool
+"""Likewise for ``bool``."""
 U64_MAX = (1 << 64) - 1
 I64_MIN, I64_MAX = -(1 << 63), (1 << 63) - 1
 
@@ -20,7 +24,7 @@ class PostcardError(ValueError):
 
 
 class Writer:
-    """Appends values to a buffer; every method returns nothing and raises ``PostcardError`` on a bad value."""
+    """Appends values to a buffer; each raises ``PostcardError`` on a bad value."""
 
     __slots__ = ("_out",)
 
@@ -49,15 +53,15 @@ class Writer:
             raise PostcardError(f"not a byte: {value}")
         self._out.append(value)
 
-    def bool(self, value: bool) -> None:  # the format's name
+    def bool(self, value: Bool) -> None:  # the format's name
         """One byte, 0 or 1."""
         self._out.append(1 if value else 0)
 
-    def raw(self, value: bytes) -> None:
+    def raw(self, value: Bytes) -> None:
         """Bytes of a size that both sides know, without a prefix."""
         self._out += value
 
-    def bytes(self, value: bytes) -> None:  # the format's name
+    def bytes(self, value: Bytes) -> None:  # the format's name
         """A length, then the bytes."""
         self.u64(len(value))
         self._out += value
@@ -75,15 +79,15 @@ class Writer:
         if value is not None:
             put(value)
 
-    def seq(self, values: "list[T] | tuple[T, ...]", put: Callable[[T], object]) -> None:
+    def seq(self, values: list[T] | tuple[T, ...], put: Callable[[T], object]) -> None:
         """A count, then the values."""
         self.u64(len(values))
         for value in values:
             put(value)
 
-    def finish(self) -> bytes:
+    def finish(self) -> Bytes:
         """Everything written so far."""
-        return bytes(self._out)
+        return Bytes(self._out)
 
 
 class Reader:
@@ -91,8 +95,8 @@ class Reader:
 
     __slots__ = ("_data", "_end", "_pos")
 
-    def __init__(self, data: bytes) -> None:
-        self._data = bytes(data)
+    def __init__(self, data: Bytes) -> None:
+        self._data = Bytes(data)
         self._pos = 0
         self._end = len(self._data)
 
@@ -129,14 +133,14 @@ class Reader:
         """One byte."""
         return self.raw(1)[0]
 
-    def bool(self) -> bool:  # the format's name
+    def bool(self) -> Bool:  # the format's name
         """One byte, 0 or 1."""
         value = self.u8()
         if value > 1:
             raise PostcardError(f"a flag of {value}")
         return value == 1
 
-    def raw(self, size: int) -> bytes:
+    def raw(self, size: int) -> Bytes:
         """Exactly ``size`` bytes."""
         if size > self.left:
             raise PostcardError(f"ends early: {size} bytes expected, {self.left} left")
@@ -144,7 +148,7 @@ class Reader:
         self._pos = start + size
         return self._data[start : self._pos]
 
-    def bytes(self, limit: int | None = None) -> bytes:  # the format's name
+    def bytes(self, limit: int | None = None) -> Bytes:  # the format's name
         """Length-prefixed bytes, at most ``limit``."""
         size = self.u64()
         if limit is not None and size > limit:
