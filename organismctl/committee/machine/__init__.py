@@ -34,7 +34,7 @@ from organismctl.committee.machine.fact import (
     fact_to_json,
     upstream_clock_event,
 )
-from organismctl.committee.machine.governing import next_roster
+from organismctl.committee.machine.folding import ready_through
 from organismctl.committee.machine.state import (
     MAX_OPEN,
     MAX_REQUESTS,
@@ -87,7 +87,7 @@ __all__ = [
     "encode_state",
     "fact_to_json",
     "initial_state",
-    "next_roster",
+    "ready_through",
     "refusal",
     "state_digest",
     "step",

@@ -21,7 +21,7 @@ ID_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Genesis is in: the first roster's version is 1."""
+    """Genesis is in: the first roster's version is 0."""
 
     fingerprint: bytes
 
@@ -76,7 +76,6 @@ class RosterChanged:
     version: int
     action: str
     peer_id: bytes
-    name: str
     height: int
 
 

@@ -1,26 +1,28 @@
 """The canonical encoding of the state: for checkpoints, and for the digest that nodes compare.
 
-Postcard of the fields of ``State`` in the order below, after the format version (one byte) and the
-fingerprint. Everything that the machine will ever look at is in it, so equal digests mean equal futures.
+Postcard of the format version (one byte), the fingerprint, the height plus one, the fields of ``State`` in
+the order below, the roster, the marks, and what is open. Everything that the machine will ever look at is in
+it, so equal digests mean equal futures.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from organismctl.committee.codec import U64, Bool, Codec, FieldError, Many, Maybe, Record, Text
 from organismctl.committee.command import (
     CUT,
     ID,
-    MAX_ROSTER,
+    PEERS,
     POINTER,
     REQUEST_TEXT,
     RETIREMENT_FIELDS,
-    SEATS,
     CutPoint,
-    Seat,
 )
 from organismctl.committee.evidence import Pointer
+from organismctl.committee.ledger.roster import MAX_MEMBERS, NOBODY, Roster
 from organismctl.committee.machine.fact import MAX_INPUTS
 from organismctl.committee.machine.state import (
     MAX_OPEN,
@@ -41,6 +43,12 @@ FORMAT = 1
 """The version of the encoding: its first byte."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    peer_id: bytes
+    incarnation: int
+
+
 class StateError(OrganismError):
     """Bytes that are not a state of this organism."""
 
@@ -52,9 +60,7 @@ _LEASE = Record(
 _RETIREMENT = Record(Retirement, *RETIREMENT_FIELDS)
 _HANDOVER = Record(HandoverState, ("fingerprint", ID), ("cut", CUT), ("height", U64()))
 _HEAD: tuple[tuple[str, Codec], ...] = (
-    ("height", U64()),
     ("started", Bool()),
-    ("roster_version", U64()),
     ("applied", Maybe(U64())),
     ("next_seq", U64()),
     ("tick_ms", U64()),
@@ -65,7 +71,7 @@ _HEAD: tuple[tuple[str, Codec], ...] = (
     ("handover", Maybe(_HANDOVER)),
     ("sealed_height", Maybe(U64())),
 )
-_PEERS = Many(ID, MAX_ROSTER)
+_MEMBERS = Many(Record(_Member, ("peer_id", ID), ("incarnation", U64())), MAX_MEMBERS)
 _PENDING = Many(POINTER, MAX_OPEN)
 
 
@@ -74,10 +80,12 @@ def encode_state(state: State) -> bytes:
     writer = Writer()
     writer.u64(FORMAT)
     writer.raw(state.config.fingerprint)
+    writer.u64(state.height + 1)
     for name, codec in _HEAD:
         codec.put(writer, getattr(state, name))
-    SEATS.put(writer, [Seat(peer_id, name) for peer_id, name in state.seats.items()])
-    _PEERS.put(writer, sorted(state.drained))
+    writer.u64(state.roster.version + 1)
+    _MEMBERS.put(writer, [_Member(peer, store) for peer, store in state.roster.members.items()])
+    PEERS.put(writer, sorted(state.drained))
     writer.u64(len(state.marks))
     for mark in state.marks.values():
         _MARK.put(writer, mark)
@@ -143,10 +151,13 @@ def decode_state(config: MachineConfig, data: bytes) -> State:
 
 
 def _get(config: MachineConfig, reader: Reader) -> State:
+    height = reader.u64() - 1
     head: dict[str, Any] = {name: codec.get(reader) for name, codec in _HEAD}
-    state = State(config, **head)
-    state.seats = {seat.peer_id: seat.name for seat in SEATS.get(reader)}
-    state.drained = set(_PEERS.get(reader))
+    state = State(config, height, **head)
+    version = reader.u64() - 1
+    members = {member.peer_id: member.incarnation for member in _MEMBERS.get(reader)}
+    state.roster = Roster(version, MappingProxyType(members)) if version >= 0 else NOBODY
+    state.drained = set(PEERS.get(reader))
     items = (*config.inputs, *(item for item in config.almanacs if item not in config.folded))
     if reader.u64() != len(items):
         raise FieldError("inputs: not those of the config")

@@ -52,7 +52,7 @@ def observe(state: State, command: Observe, verifier: Verifier) -> Effects:
         pointer,
         command.event,
         command.vouches,
-        state.seats.keys(),
+        state.roster.members.keys(),
         state.config.fingerprint,
         verifier=verifier,
     )
@@ -198,6 +198,35 @@ def _join(state: State, command: Apply) -> Effects:
         )
         effects.extend(_publish(state, fact))
     return tuple(effects) or (_NOTHING,)
+
+
+def ready_through(state: State, tick_ms: int) -> int | None:
+    """Up to where an Apply would do something, once certified time has reached ``tick_ms``.
+
+    Args:
+        state: The state; not changed.
+        tick_ms: The certified time to reckon with, at least the state's own.
+
+    Returns:
+        What to give to ``Apply.through``, or ``None`` when an Apply would change nothing.
+    """
+    config = state.config
+    if config.fold == "ticker":
+        event = tick_ms // config.period_ms
+        return event if tick_ms and (state.applied is None or event > state.applied) else None
+    if config.fold == "fan-in":
+        return max((pointer.clock_event for pointer in state.pending), default=None)
+    if not state.joins:
+        return None
+    first = min(state.joins)
+    join = state.joins[first]
+    missing = len(config.inputs) - len(join.observations)
+    passed = len(_passed(state, first, join.observations)) if missing else 0
+    if config.stall == "wait":
+        ready = not missing or bool(passed)
+    else:
+        ready = missing == passed or tick_ms >= join.opened_ms + config.apply_deadline_ms
+    return max(state.joins) if ready else None
 
 
 def _publish(state: State, fact: Fact) -> Effects:

@@ -1,16 +1,16 @@
 """Genesis, roster, lease and drain: who is on the committee and who may act.
 
-The roster rule, :func:`next_roster`, depends on nothing but the roster and the command, so the ledger (whose
-quorum it decides) and the machine cannot come to different answers. A runner's fence is not part of it: the
-version is a compare-and-set, and an older runner that wins it has done the very step that the newer one does.
+The roster rule is the ledger's (:meth:`organismctl.committee.ledger.roster.Roster.apply`) and depends on
+nothing but the roster and the change, so ledger and machine cannot come to different answers. A runner's
+fence is no part of it: a change that is in cannot be made again, and an older runner that makes it first has
+done the very step that the newer one wants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from organismctl.committee.command import MAX_ROSTER, MAX_TTL_MS, Drain, Genesis, Lease, Roster
-from organismctl.committee.evidence import majority
+from organismctl.committee.command import MAX_TTL_MS, Drain, Genesis, Lease, Roster
+from organismctl.committee.ledger.roster import Action, RosterChange
+from organismctl.committee.ledger.roster import Roster as LedgerRoster
 from organismctl.committee.machine.effects import (
     DrainChanged,
     Effects,
@@ -26,13 +26,12 @@ from organismctl.identity.roster import roster_digest
 
 
 def genesis(state: State, command: Genesis) -> Effects:
-    """Start the machine with its first roster, version 1."""
+    """Start the machine with its first roster, version 0."""
     refused = _genesis_fault(state, command)
     if refused is not None:
         return (refused,)
     state.started = True
-    state.roster_version = 1
-    state.seats = {seat.peer_id: seat.name for seat in command.members}
+    state.roster = LedgerRoster.of(command.members)
     if command.succession is not None:
         state.floor = {cut.stable_id: cut.clock_event for cut in command.succession.cut}
         if state.config.fold == "join" and state.floor:
@@ -40,20 +39,15 @@ def genesis(state: State, command: Genesis) -> Effects:
     return (Started(command.fingerprint),)
 
 
-def _genesis_fault(state: State, command: Genesis) -> Refused | None:  # noqa: PLR0911 # rules in order
-    ids = [seat.peer_id for seat in command.members]
+def _genesis_fault(state: State, command: Genesis) -> Refused | None:
     if state.started:
         return Refused("started", "the machine has its Genesis already")
     if command.fingerprint != state.config.fingerprint:
         return Refused(
             "genesis", "it names another fingerprint than the config that this node was started with"
         )
-    if not ids or len(set(ids)) != len(ids) or len(ids) > MAX_ROSTER:
-        return Refused("genesis", f"a first roster has 1 to {MAX_ROSTER} members, each once")
-    if len({seat.name for seat in command.members}) != len(ids):
-        return Refused("genesis", "two members of the first roster have the same name")
     expected = state.config.genesis_roster
-    if expected is not None and roster_digest(ids) != expected:
+    if expected is not None and roster_digest(command.members) != expected:
         return Refused("genesis", "its roster is not the one that [genesis] names")
     if command.succession is not None:
         named = [cut.stable_id for cut in command.succession.cut]
@@ -62,46 +56,18 @@ def _genesis_fault(state: State, command: Genesis) -> Refused | None:  # noqa: P
     return None
 
 
-def next_roster(  # noqa: PLR0911 # rules in order
-    version: int, seats: Mapping[bytes, str], command: Roster
-) -> dict[bytes, str] | Refused:
-    """The roster after a change.
-
-    Args:
-        version: The present version.
-        seats: Peer id to name, in order.
-        command: The change.
-
-    Returns:
-        The new seats (their version is ``version + 1``), or why the change cannot stand.
-    """
-    if command.version != version + 1:
-        return Refused("roster-version", f"the roster has version {version}; the next is {version + 1}")
-    if command.action == "add":
-        if command.peer_id in seats:
-            return Refused("roster", "it is a member already")
-        if command.name in seats.values():
-            return Refused("roster", f"another member is called {command.name}")
-        if len(seats) >= MAX_ROSTER:
-            return Refused("roster", f"at most {MAX_ROSTER} members")
-        return {**seats, command.peer_id: command.name}
-    if command.peer_id not in seats:
-        return Refused("roster", "it is no member")
-    if len(seats) == 1:
-        return Refused("roster", "the last member cannot be removed")
-    return {peer_id: name for peer_id, name in seats.items() if peer_id != command.peer_id}
-
-
 def roster(state: State, command: Roster) -> Effects:
-    """Add one or remove one."""
-    after = next_roster(state.roster_version, state.seats, command)
-    if isinstance(after, Refused):
-        return (after,)
-    name = (after if command.action == "add" else state.seats)[command.peer_id]
-    state.seats = after
-    state.roster_version = command.version
+    """Add one or remove one, by the ledger's own rule."""
+    version = state.roster.version + 1
+    if command.version not in (None, version):
+        return (Refused("roster-version", f"the roster has version {version - 1}; the next is {version}"),)
+    try:
+        change = RosterChange(Action(command.action), command.peer_id, command.incarnation)
+        state.roster = state.roster.apply(change)
+    except ValueError as exc:
+        return (Refused("roster", str(exc)),)
     state.drained.discard(command.peer_id)
-    return (RosterChanged(command.version, command.action, command.peer_id, name, state.height),)
+    return (RosterChanged(version, command.action, command.peer_id, state.height),)
 
 
 def fence_fault(state: State, fence: int | None) -> Refused | None:
@@ -169,13 +135,14 @@ def drain(state: State, command: Drain) -> Effects:
     refused = fence_fault(state, command.fence)
     if refused is not None:
         return (refused,)
-    if command.peer_id not in state.seats:
+    members = state.roster.members
+    if command.peer_id not in members:
         return (Refused("drain", "it is no member"),)
     marked = command.peer_id in state.drained
     if command.drained and not marked:
-        left = len(state.seats) - len(state.drained) - 1
-        if left < majority(len(state.seats)):
-            return (Refused("drain", f"{left} of {len(state.seats)} would be left undrained: no majority"),)
+        left = len(members) - len(state.drained) - 1
+        if left < state.roster.majority:
+            return (Refused("drain", f"{left} of {len(members)} would be left undrained: no majority"),)
         state.drained.add(command.peer_id)
     elif not command.drained:
         state.drained.discard(command.peer_id)

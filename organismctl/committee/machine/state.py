@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.committee.command import CutPoint
 from organismctl.committee.evidence import Pointer
+from organismctl.committee.ledger.roster import NOBODY, Roster
 from organismctl.committee.machine.fact import MAX_INPUTS, Input
 from organismctl.committee.moment import Moment
 from organismctl.errors import InputError
@@ -143,10 +144,9 @@ class State:
     """See the module; everything is as of ``height`` (after the seal: the height of the seal)."""
 
     config: MachineConfig
-    height: int = 0
+    height: int = -1
     started: bool = False
-    roster_version: int = 0
-    seats: dict[bytes, str] = field(default_factory=dict)
+    roster: Roster = NOBODY
     drained: set[bytes] = field(default_factory=set)
     marks: dict[Input, Mark] = field(default_factory=dict)
     floor: dict[bytes, int] = field(default_factory=dict)
@@ -187,7 +187,6 @@ class State:
         """An independent copy: O(state), not O(log)."""
         return replace(
             self,
-            seats=dict(self.seats),
             drained=set(self.drained),
             marks={key: replace(mark) for key, mark in self.marks.items()},
             floor=dict(self.floor),
