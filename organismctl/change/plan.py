@@ -34,6 +34,7 @@ class PlannedStep:
     acts: bool
     deadline_s: int
     may_park: bool
+    leased: bool
     undo: str | None
     point_of_no_return: bool
 
@@ -46,6 +47,7 @@ class PlannedStep:
             step.act is not None,
             round(step.deadline_s),
             step.may_park,
+            step.leased,
             step.no_undo,
             step.point_of_no_return,
         )
@@ -138,6 +140,7 @@ class Plan:
                     "acts": step.acts,
                     "deadline_s": step.deadline_s,
                     "may_park": step.may_park,
+                    "leased": step.leased,
                     "no_undo": step.undo,
                     "point_of_no_return": step.point_of_no_return,
                 }
@@ -257,6 +260,7 @@ def _from_json(value: dict[str, Any]) -> Plan:
                 bool(item["acts"]),
                 int(item["deadline_s"]),
                 bool(item["may_park"]),
+                bool(item["leased"]),
                 None if item["no_undo"] is None else _text(item, "no_undo"),
                 bool(item["point_of_no_return"]),
             )

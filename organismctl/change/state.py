@@ -102,6 +102,17 @@ class View:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def in_the_way(self) -> bool:
+        """Whether other changes have to wait for this one.
+
+        Not when it is over, was never begun, or waits at a step that needs no lease (a date that is far off).
+        """
+        if self.state.final or self.state is State.PLANNED:
+            return False
+        planned = next((step for step in self.plan.steps if step.name == self.current), None)
+        return not (self.state is State.PARKED and planned is not None and not planned.leased)
+
+    @property
     def current(self) -> str | None:
         """Name of the first step that is not done; ``None`` when all are."""
         return next((name for name, step in self.steps.items() if step.state is not StepState.DONE), None)

@@ -40,7 +40,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)
-def test_an_edit_of_any_byte_is_named_by_its_line(sample: bytes, tmp_path_factory, data: st.DataObject) -> None:
+def test_an_edit_of_any_byte_is_named_by_its_line(
+    sample: bytes, tmp_path_factory, data: st.DataObject
+) -> None:
     place = data.draw(st.integers(0, len(sample) - 1))
     new = data.draw(st.integers(0, 255).filter(lambda value: value != sample[place]))
     path = tmp_path_factory.getbasetemp() / "edited.jsonl"
@@ -53,7 +55,9 @@ def test_an_edit_of_any_byte_is_named_by_its_line(sample: bytes, tmp_path_factor
 
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_a_line_removed_inserted_or_moved_is_named(sample: bytes, tmp_path_factory, data: st.DataObject) -> None:
+def test_a_line_removed_inserted_or_moved_is_named(
+    sample: bytes, tmp_path_factory, data: st.DataObject
+) -> None:
     lines = sample.splitlines(keepends=True)
     first = data.draw(st.integers(0, len(lines) - 2))
     kind = data.draw(st.sampled_from(["remove", "double", "swap"]))
@@ -87,7 +91,11 @@ def test_a_torn_last_line_is_ignored_removed_and_noted(sample: bytes, tmp_path_f
     assert [line.seq for line in read_journal(path, PLAN).lines] == [0, 1, 2, 3, 4, 5]
 
 
-@given(raw=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode("utf-8", "ignore"))))
+@given(
+    raw=st.one_of(
+        st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode("utf-8", "ignore"))
+    )
+)
 @settings(max_examples=300, deadline=None)
 def test_no_bytes_bring_anything_but_a_clear_error(raw: bytes) -> None:
     with pytest.raises(TamperedError):
@@ -122,7 +130,9 @@ def as_nobody(folder: Path) -> int:
         "try: journal.append('note', text='x')\n"
         "except JournalError as exc: print(exc.message, '|', exc.advice); sys.exit(7)\n"
     )
-    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [os.sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
     assert "nothing further is done" in done.stdout, done
     assert "Permission denied" in done.stdout
     return done.returncode

@@ -78,7 +78,9 @@ def test_killed_again_and_again_with_torn_lines(kills: list[int], tear: list[int
             except Killed:
                 if index < len(tear):
                     with (Path(folder) / "journal.jsonl").open("ab") as file:
-                        file.write(b'{"at":"2026-11-24T00:00:00.000Z","data":{},"fence":1,"hash":"ab'[: tear[index]])
+                        file.write(
+                            b'{"at":"2026-11-24T00:00:00.000Z","data":{},"fence":1,"hash":"ab'[: tear[index]]
+                        )
             else:
                 break
         complete(world)
@@ -130,7 +132,9 @@ def test_abort_before_the_point_of_no_return_takes_everything_back(tmp_path: Pat
         other.runner().abort()
 
 
-@pytest.mark.parametrize("point", ["undo:start:before", "undo:start:after", "undo:add:after", "finish:before"])
+@pytest.mark.parametrize(
+    "point", ["undo:start:before", "undo:start:after", "undo:add:after", "finish:before"]
+)
 def test_an_abort_that_is_killed_goes_on(tmp_path: Path, point: str) -> None:
     world = World(tmp_path)
     with pytest.raises(Killed):
@@ -169,7 +173,9 @@ def test_a_takeover_stops_the_old_runner_before_it_acts(tmp_path: Path) -> None:
 
 def test_another_change_keeps_this_one_out_and_leaves_nothing_behind(tmp_path: Path) -> None:
     world = World(tmp_path)
-    Lease(world.ledger, "20261124T000000Z-other-1", "bob (other, 2)", world.clock.monotonic).acquire(takeover=False)
+    Lease(world.ledger, "20261124T000000Z-other-1", "bob (other, 2)", world.clock.monotonic).acquire(
+        takeover=False
+    )
     with pytest.raises(BusyError, match=r"other-1 holds the lease: bob .*since 2026-"):
         world.runner().run()
     assert world.runner().view().state is State.ABORTED
@@ -190,7 +196,9 @@ def test_an_expired_lease_is_regained_only_when_nobody_acted_since(tmp_path: Pat
         lease.check()
 
 
-def test_nothing_is_done_when_the_line_before_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_done_when_the_line_before_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = World(tmp_path)
     runner = world.runner()
     append = Journal.append

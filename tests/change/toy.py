@@ -15,7 +15,9 @@ from organismctl.change.runner import Clock, Runner
 from organismctl.change.step import Intent, Probe, Step
 
 
-class Killed(BaseException):  # not an Exception: nothing in the engine may catch it, as nothing catches SIGKILL
+class Killed(
+    BaseException
+):  # not an Exception: nothing in the engine may catch it, as nothing catches SIGKILL
     """The process is gone."""
 
 
@@ -106,7 +108,9 @@ class Toy:
             if what == self.block:
                 return Probe.wait(f"{what} is not in sight", blocker="node-x")
             log = self.ledger.log
-            return Probe.yes(f"{what} stands") if what in log and unless not in log else Probe.wait(f"no {what}")
+            return (
+                Probe.yes(f"{what} stands") if what in log and unless not in log else Probe.wait(f"no {what}")
+            )
 
         return look
 
@@ -127,7 +131,9 @@ class Toy:
     @property
     def steps(self) -> tuple[Step, ...]:
         return (
-            Step(name="look", title="look first", verify=lambda: Probe.yes("all well"), no_undo="it only looks"),
+            Step(
+                name="look", title="look first", verify=lambda: Probe.yes("all well"), no_undo="it only looks"
+            ),
             Step(
                 name="add",
                 title="write add",
