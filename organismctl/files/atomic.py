@@ -1,7 +1,7 @@
 """Reading and writing files so that nothing is ever half there, and one seam for the system's errors.
 
 Invariants:
-    1. A reader sees the old content or the new one, never a part: write beside, fsync, rename, fsync the folder.
+    1. A reader sees the old content or the new one, never a part: write beside, fsync, rename, fsync folder.
     2. Every ``OSError`` of this package leaves through :func:`os_errors` as :class:`PathError` with advice.
     3. Nothing is read without a limit, and nothing that is not a regular file (a FIFO would hang).
 """
@@ -26,22 +26,22 @@ CONFIG_LIMIT = 1 << 20
 _WHY: dict[int, tuple[str, str]] = {
     errno.ENOSPC: (
         "the disk is full",
-        "free some space on that file system and run the command again; nothing was lost",
+        "free some space there and run the command again; nothing was lost",
     ),
     errno.EDQUOT: (
         "the disk quota is used up",
-        "free some space of this user and run the command again; nothing was lost",
+        "free some of this user's space and run the command again; nothing was lost",
     ),
     errno.EFBIG: ("the file would be too large", "raise the file size limit (`ulimit -f`)"),
     errno.EROFS: ("the file system is read-only", "remount it for writing, or choose a writable folder"),
     errno.EACCES: (
         "permission denied",
-        "check owner and mode of the file and of every folder above it (`namei -l PATH`)",
+        "check owner and mode of it and of the folders above it (`namei -l PATH`)",
     ),
     errno.EPERM: ("not permitted", "check owner, mode and attributes (`lsattr`) of the file and its folder"),
     errno.ENOENT: (
         "no such file or folder",
-        "check the path; `organismctl init` makes a new organism's files",
+        "check the path; `organismctl init` makes a new organism",
     ),
     errno.ENOTDIR: ("a part of the path is not a folder", "check the path"),
     errno.EISDIR: ("it is a folder, not a file", "name the file itself"),

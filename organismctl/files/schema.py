@@ -1,11 +1,11 @@
 """A small declarative validator for TOML documents.
 
-A document is described once, by shapes: :class:`Table`, :class:`Tables`, :class:`Tagged` here and the leaves in
-``fields.py``. The same description reads a file, collecting every problem instead of the first, and yields the
-JSON Schema that editors use. Written here because the path ``fingerprint check`` may import nothing heavy.
+A document is described once, by shapes: :class:`Table`, :class:`Tables`, :class:`Tagged` here and the leaves
+in ``fields.py``. The same description reads a file, collecting every problem instead of the first, and yields
+the JSON Schema that editors use. Our own code, because ``fingerprint check`` may import nothing heavy.
 
-Reading never raises: what is wrong becomes a :class:`~organismctl.errors.Problem` of the :class:`Reader` and the
-value :data:`INVALID`. Only :meth:`Reader.finish` raises, with all problems at once.
+Reading never raises: what is wrong becomes a :class:`~organismctl.errors.Problem` of the :class:`Reader` and
+the value :data:`INVALID`. Only :meth:`Reader.finish` raises, with all problems at once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def show(value: object) -> str:
     if isinstance(value, str):
         text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in value[: _FOUND_LIMIT + 1])
         return f'"{text[:_FOUND_LIMIT]}…"' if len(text) > _FOUND_LIMIT else f'"{text}"'
-    if isinstance(value, int) and value.bit_length() > 256:  # noqa: PLR2004 - printing it may be refused
+    if isinstance(value, int) and value.bit_length() > 256:  # printing a huge one may be refused
         return f"an integer of {value.bit_length()} bits"
     return f"{value}"[:_FOUND_LIMIT]
 
