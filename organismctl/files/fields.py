@@ -12,12 +12,13 @@ from typing import Any
 
 from organismctl.files.locate import child, item
 from organismctl.files.schema import INVALID, Invalid, JsonSchema, Reader, Shape, show
-from organismctl.identity.digest import near_hex, parse_digest, uid
+from organismctl.identity.digest import near_hex, uid
 from organismctl.identity.durations import ALLOWED as DURATION
 from organismctl.identity.durations import parse_duration
 
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}")
 _SAFE = (1 << 53) - 1
+_DEEP = 64
 NEAR_HEX = "64 hex for an id, or text that does not look like one (this text will be hashed)"
 
 
@@ -330,6 +331,9 @@ class Parameters:
         return value if len(reader.problems) == before else INVALID
 
     def _walk(self, value: Any, path: str, reader: Reader, depth: int) -> None:
+        if depth > _DEEP:
+            reader.problem(path, "a value nested too deeply", f"at most {_DEEP} levels")
+            return
         if isinstance(value, Mapping) and not (self.scalars and depth):
             for key, inner in value.items():
                 at = child(path, key)
@@ -360,11 +364,3 @@ def _normal(text: str) -> bool:
     import unicodedata
 
     return unicodedata.is_normalized("NFC", text)
-
-
-def strict_digest(text: str) -> bytes | None:
-    """64 hex as bytes, or ``None`` for anything else."""
-    try:
-        return parse_digest(text)
-    except ValueError:
-        return None

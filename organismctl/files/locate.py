@@ -19,6 +19,7 @@ _LITERAL = re.compile(r"'([^'\n]*)'")
 _LONG_BASIC = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*"{3,5}', re.DOTALL)
 _LONG_LITERAL = re.compile(r"'''(?:[^']|'(?!''))*'{3,5}")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|(.))")
+_LONGEST = 500
 _PLAIN = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
@@ -143,6 +144,8 @@ class _Scanner:
             self._skip(_BLANK)
             if not self.text.startswith(".", self.at):
                 return parts
+            if len(parts) > _LONGEST:  # each prefix is a path of its own: bound what one line can cost
+                raise _StopError
             self.at += 1
 
     def _header(self) -> str:

@@ -1,8 +1,8 @@
 """The shape of organism.toml: one declarative table for the loader and for the JSON Schema.
 
 What a single key may hold is said here; what keys mean together is in the ``check`` functions beside them.
-Refusals that come from mosaik name the rule (domain facts A.4 to A.8): spellings that mosaik's signature cannot
-tell from another, the heartbeat jitter of zero that makes it panic, shared secrets in a public file.
+Refusals that come from mosaik name the rule (domain facts A.4 to A.8): spellings that mosaik's signature
+cannot tell from another, the heartbeat jitter of zero that makes it panic, shared secrets in a public file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from organismctl.files.fields import (
     Strings,
     Text,
     Whole,
-    strict_digest,
 )
 from organismctl.files.locate import child, item
 from organismctl.files.schema import Field, Invalid, Reader, Table, Tables, Tagged, show
@@ -37,7 +36,7 @@ _NO_COMMA = Text("text without a comma (mosaik joins them with commas)", pattern
 _POLICY_SECONDS = Duration(1000, whole_seconds=True)
 _SSH_KEY = Text(
     'an OpenSSH public key ("ssh-ed25519 AAAA… name")',
-    pattern=r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+=*(?: .*)?",
+    pattern=r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+=*(?: .*)?",
     secret=True,
 )
 
@@ -51,7 +50,7 @@ def _check_key(values: dict[str, Any], path: str, reader: Reader) -> None:
         reader.problem(
             child(path, "key"),
             f"the raw {alg} key, which is the signing secret (not shown)",
-            f'fingerprint = "64 hex" (mosaik\'s key fingerprint, {alg}) in place of key; then renew the secret',
+            f'fingerprint = "64 hex" (mosaik\'s fingerprint of it) in place of key; then renew the secret',
         )
         return
     if (key is None) == (fingerprint is None):
@@ -226,9 +225,7 @@ GROUP = Table(
 
 CHANGE_CHANNEL = Table(
     {
-        "url": Field(
-            Text("a URL (https://…)", pattern=r"https?://[^\s]+"), "where notices are", required=True
-        ),
+        "url": Field(Text("a URL (https://…)", pattern=r"https?://\S+"), "where notices are", required=True),
         "signers": Field(Strings(_SSH_KEY, distinct=True), "who signs them", default=()),
     }
 )

@@ -131,14 +131,29 @@ def test_every_path_of_a_generated_document_has_a_line(document: dict[str, Any])
     assert set(paths(parsed)) == set(Locator(text).lines)
 
 
-PIECES = st.lists(
-    st.sampled_from(
-        ["[", "]", "[[", "]]", "{", "}", "=", ",", ".", '"', "'", '"""', "'''", "\n", "\r\n", " ", "#", "a", "b", "1",
-         "\\", "\\u0041", "1979-05-27 07:32:00", "true", "[[a]]\n", "[a.b]\n", "a=1\n", "b={a=1,b=[2]}\n", "é",
-         'a="""\n"""""\n', "'x'='y'\n", "a.b=[\n1,#]\n]\n"]
-    ),
-    max_size=14,
-)  # fmt: skip
+SYMBOLS = [
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ",",
+    ".",
+    '"',
+    "'",
+    '"""',
+    "'''",
+    "\n",
+    "\r\n",
+    " ",
+    "#",
+    "\\",
+]
+WORDS = ["a", "b", "1", "é", "\\u0041", "1979-05-27 07:32:00", "true", "[[a]]\n", "[a.b]\n", "a=1\n"]
+PAIRS = ["b={a=1,b=[2]}\n", 'a="""\n"""""\n', "'x'='y'\n", "a.b=[\n1,#]\n]\n"]
+PIECES = st.lists(st.sampled_from(SYMBOLS + WORDS + PAIRS), max_size=14)
 
 
 @settings(max_examples=600, deadline=None)
