@@ -101,4 +101,12 @@ class TransientError(OrganismError):
 
 
 class LedgerRefusedError(RefusedError):
-    """The committee refused a command for certain: it was not applied, nor will be under this request id."""
+    """The committee refused a command for certain: it was not applied, nor will be under this request id.
+
+    Attributes:
+        code: The machine's or the API's code: ``fence``, ``sealed``, ``roster-version``.
+    """
+
+    def __init__(self, message: str, *, code: str = "refused", advice: str | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.code = code

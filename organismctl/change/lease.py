@@ -127,15 +127,19 @@ class Lease:
         if now is not None and now.live and now.change != self.change:
             raise self._busy(now)
         if now is not None and now.change == self.change:
-            if not takeover and now.live:
+            # Our own name there means that the answer to an earlier try was lost.
+            if not takeover and now.live and now.holder != self.holder:
                 raise self._busy(now)
-            self._append("takeover", now.fence)
+            fence = self._append("takeover", now.fence)
         else:
-            self._append("acquire", 0)
-        got = self.ledger.lease()
-        if got is None or got.change != self.change or got.holder != self.holder:
-            raise self._busy(got) if got else TransientError("the lease was granted and is gone again")
-        self.fence = got.fence
+            fence = self._append("acquire", 0)
+        if fence is None:
+            # The answer to an earlier try was lost; what was certified then is to be read.
+            got = self.ledger.lease()
+            if got is None or got.change != self.change or got.holder != self.holder:
+                raise self._busy(got) if got else TransientError("the lease was granted and is gone again")
+            fence = got.fence
+        self.fence = fence
         self.held = True
         self._renewed = self._monotonic()
 
@@ -155,6 +159,8 @@ class Lease:
 
     def _regain(self, cause: LedgerRefusedError) -> None:
         """After an expiry: get it back when nobody else had it since, which the fence's number proves."""
+        if self.ledger.sealed():
+            raise cause
         now = self.ledger.lease()
         if now is not None and now.live and (now.change, now.fence) != (self.change, self.fence):
             raise self._superseded(cause) from cause
@@ -193,14 +199,21 @@ class Lease:
                 self.ledger.append(self._command("release", now.fence), self._request())
         self.held = False
 
-    def _append(self, action: str, fence: int) -> None:
+    def _append(self, action: str, fence: int) -> int | None:
         try:
-            self.ledger.append(self._command(action, fence), self._request())
+            answer = self.ledger.append(self._command(action, fence), self._request())
         except LedgerRefusedError as exc:
             now = self.ledger.lease()
             if now is not None and now.live:
                 raise self._busy(now) from exc
             raise
+        effects = answer.get("effects")
+        granted = [
+            effect
+            for effect in (effects if isinstance(effects, list) else [])
+            if isinstance(effect, dict) and effect.get("type") == "lease_granted"
+        ]
+        return int(granted[0]["fence"]) if granted else None
 
     def _command(self, action: str, fence: int) -> dict[str, Json]:
         return {
