@@ -76,7 +76,7 @@ class NodeSeen:
         lease: The lease, or ``None``.
         retirement: ``effective_at``, ``replacement``, or ``None``.
         sealed: Whether the seal is certified.
-        tick: Unix seconds of the last certified Tick.
+        ticks: The tick number that ``tick:N`` is compared with, where the node says it.
         surfaces: Surface name to next seq.
         stopped: Reason of a loud stop, or ``None``.
     """
@@ -95,7 +95,7 @@ class NodeSeen:
     lease: Held | None
     retirement: Mapping[str, Any] | None
     sealed: bool
-    tick: int
+    ticks: int | None
     surfaces: Mapping[str, int]
     stopped: str | None
 
@@ -125,7 +125,7 @@ class NodeSeen:
                 lease=None if lease is None else _held(lease),
                 retirement=None if status["retirement"] is None else dict(status["retirement"]),
                 sealed=status["sealed"] is True,
-                tick=int(status["tick"]),
+                ticks=None if status.get("tick_number") is None else int(status["tick_number"]),
                 surfaces={str(item["name"]): int(item["next_seq"]) for item in status["surfaces"]},
                 stopped=None if status["stopped"] is None else clean(str(status["stopped"]), 300),
             )

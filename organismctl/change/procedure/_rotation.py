@@ -115,7 +115,24 @@ class Rotation:
         one = agreed(site, survey, survey.live(survey.roster), site.limits.commit_lag)
         if one.seen is not Seen.YES:
             return one
-        return Probe.yes(f"{now.detail}; {leader.detail}; {one.detail}")
+        staying = [site.name_of(peer) for peer in sorted(survey.roster - {self.out.peer_id})]
+        tickets = self.tickets([*staying, self.come.name])
+        if tickets.seen is not Seen.YES:
+            return tickets
+        return Probe.yes(f"{now.detail}; {leader.detail}; {one.detail}; {tickets.detail}")
+
+    def tickets(self, names: list[str]) -> Probe:
+        """Whether the nodes' tickets outlive the change's deadline."""
+        until = self.site.now_ms() + round(self.site.limits.change_deadline_s * 1000)
+        verdicts = self.site.eyes.tickets_outlive(names, until)
+        bad = [verdict for verdict in verdicts if verdict.status in {"bad", "unknown"}]
+        if bad:
+            return Probe.no(
+                "; ".join(f"{verdict.code} {verdict.subject}: {verdict.summary}" for verdict in bad[:5]),
+                blocker=bad[0].subject,
+                advice="renew them first: `organismctl tickets request`, then `tickets import`",
+            )
+        return Probe.yes(f"{len(verdicts)} tickets outlive the change's deadline")
 
     def is_fenced(self) -> Probe:
         """Whether the dead node is surely off, or the risk accepted."""
@@ -185,7 +202,10 @@ class Rotation:
         """Whether the new node may come onto the roster now."""
         survey = self.site.fleet.survey()
         seen = quorum(self.site, survey, survey.roster | {self.come.peer_id}, f"with {self.come.name}")
-        return seen if seen.seen is not Seen.YES else self.has_caught_up()
+        if seen.seen is not Seen.YES:
+            return seen
+        tickets = self.tickets([self.come.name])
+        return tickets if tickets.seen is not Seen.YES else self.has_caught_up()
 
     def is_in(self) -> Probe:
         """Whether the new node is on the certified roster."""
