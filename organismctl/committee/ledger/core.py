@@ -241,7 +241,7 @@ class Core:
         self._certified_at = self.now
         self._certified_moved(old)
         self._notify()
-        self.log.trim(height, self.config.keep, self.config.keep_bytes)
+        self.log.trim(min(height, self.durable), self.config.keep, self.config.keep_bytes)
 
     def _learn_certified(self, height: int, digest: bytes) -> bool:
         """A peer says that the ledger is certified up to ``height`` with ``digest``.

@@ -1,0 +1,1 @@
+"""Deterministic simulation of the certified ledger: seeded schedules of everything that can go wrong."""
