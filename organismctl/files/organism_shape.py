@@ -50,7 +50,7 @@ def _check_key(values: dict[str, Any], path: str, reader: Reader) -> None:
         reader.problem(
             child(path, "key"),
             f"the raw {alg} key, which is the signing secret (not shown)",
-            f'fingerprint = "64 hex" (mosaik\'s fingerprint of it) in place of key; then renew the secret',
+            'fingerprint = "64 hex" (mosaik\'s fingerprint of it) in place of key; then renew the secret',
         )
         return
     if (key is None) == (fingerprint is None):
