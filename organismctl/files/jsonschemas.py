@@ -1,7 +1,7 @@
-"""JSON Schemas of the operator's files, for editors: ``python -m organismctl.files.jsonschemas docs/schemas``.
+"""JSON Schemas of the operator's files: ``python -m organismctl.files.jsonschemas docs/schemas``.
 
-They come from the same declarative tables as the loaders. An editor with a TOML language server picks one up by
-the first line of the file: ``#:schema PATH``.
+They come from the same declarative tables as the loaders. An editor with a TOML language server picks one up
+by the first line of the file: ``#:schema PATH``.
 """
 
 from __future__ import annotations

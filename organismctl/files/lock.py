@@ -1,8 +1,8 @@
 """organism.lock: the accepted identity, written by the tool only.
 
-Two stanzas: ``deployed`` is what runs, ``next`` what a person accepted and a change will deploy. A gate compares
-with ``next``, else with ``deployed``, and needs neither network nor secrets: ``group_secret_hash`` is enough
-to compute the group id (mosaik folds only ``H(secret)``) and useless to somebody who lacks the secret.
+Two stanzas: ``deployed`` is what runs, ``next`` what a person accepted and a change will deploy. A gate
+compares with ``next``, else with ``deployed``, and needs neither network nor secrets: ``group_secret_hash`` is
+enough to compute the group id (mosaik folds only ``H(secret)``) and useless to somebody who lacks the secret.
 
 This module is on the path of ``fingerprint check`` and imports nothing heavy.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HEADER = "# Written by organismctl. Change it with `organismctl lock accept --reason TEXT`, not by hand.\n"
+_GROUP = "group."
 _ESCAPES = {ord("\\"): "\\\\", ord('"'): '\\"'} | {c: f"\\u{c:04x}" for c in (*range(0x20), 0x7F)}
 
 
@@ -50,6 +51,11 @@ class Stanza:
     group_inputs: Mapping[str, bytes] = field(default_factory=dict)
     group_id_unknown: str | None = None
     announcement: str | None = None
+
+    def field_digests(self) -> dict[str, str]:
+        """Every path to its digest in hex, as ``identity.fingerprint.field_digests`` gives them for a config."""
+        inputs = {_GROUP + name: digest.hex() for name, digest in self.group_inputs.items()}
+        return {path: digest.hex() for path, digest in self.fields.items()} | inputs
 
     def same_identity(self, other: Stanza) -> bool:
         """Whether both stand for one identity, whoever accepted it."""
@@ -107,8 +113,7 @@ class LockFile:
 def make_stanza(
     *,
     fingerprint: bytes,
-    fields: Mapping[str, bytes],
-    group_inputs: Mapping[str, bytes],
+    fields: Mapping[str, str],
     group_id: bytes | None,
     accepted_by: str,
     reason: str,
@@ -120,8 +125,8 @@ def make_stanza(
 
     Args:
         fingerprint: 32 bytes.
-        fields: Path to digest.
-        group_inputs: Name to digest.
+        fields: What :func:`organismctl.identity.fingerprint.field_digests` gives: path to hex. Those below
+            ``group.`` are inputs of the group id and stand apart.
         group_id: 32 bytes or ``None``.
         accepted_by: Who accepts.
         reason: Why; may not be blank.
@@ -145,8 +150,12 @@ def make_stanza(
         accepted_by=who,
         accepted_at=now.astimezone(UTC).replace(microsecond=0),
         reason=said,
-        fields=dict(fields),
-        group_inputs=dict(group_inputs),
+        fields={path: bytes.fromhex(one) for path, one in fields.items() if not path.startswith(_GROUP)},
+        group_inputs={
+            path.removeprefix(_GROUP): bytes.fromhex(one)
+            for path, one in fields.items()
+            if path.startswith(_GROUP)
+        },
         group_id_unknown=unknown,
         announcement=_one_line(announcement or "") or None,
     )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from organismctl.errors import Problem
 from organismctl.files.atomic import read_text
-from organismctl.files.organism_shape import ORGANISM, REGISTERS
+from organismctl.files.organism_shape import ORGANISM
 from organismctl.files.schema import Reader
+from organismctl.files.validator_shape import build_validator
 from organismctl.identity.config import (
     ChangeChannel,
     Driver,
@@ -23,9 +24,7 @@ from organismctl.identity.config import (
     ReadSurface,
     SpannedMember,
     Surface,
-    Validator,
 )
-from organismctl.identity.validator import JwtKey, JwtValidator, TdxMeasurements, TdxValidator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +99,7 @@ def _config(values: Mapping[str, Any]) -> OrganismConfig:
         driver=Driver(driver["fold"], driver["apply_deadline"], driver["stall"], driver["period"]),
         content=values["content"],
         surfaces=tuple(Surface(one["name"], one["type"], one["id"]) for one in values["surface"]),
-        acl=tuple(_validator(one) for one in values["acl"]),
+        acl=tuple(build_validator(one) for one in values["acl"]),
         group=_group(values["group"]),
         change_channel=ChangeChannel(channel["url"], channel["signers"]) if channel else None,
         genesis=Genesis(genesis["roster"]) if genesis else None,
@@ -116,7 +115,7 @@ def _member(values: Mapping[str, Any]) -> SpannedMember:
         content_hash=values["content_hash"],
         clock=values["clock"],
         surfaces=tuple(ReadSurface(**one) for one in values["surface"]),
-        issuers=tuple(Issuer(one["state"], _validator(one)) for one in values["issuer"]),
+        issuers=tuple(Issuer(one["state"], build_validator(one)) for one in values["issuer"]),
     )
 
 
@@ -132,28 +131,3 @@ def _group(values: Mapping[str, Any] | None) -> GroupInputs:
         sync_batch=values["sync"]["batch"],
         sync_fetch_timeout_s=values["sync"]["fetch_timeout"],
     )
-
-
-def _validator(values: Mapping[str, Any]) -> Validator:
-    if values["type"] == "tdx":
-        return TdxValidator(
-            baseline=_measurements(values),
-            variants=tuple(_measurements(one) for one in values["variants"]),
-            max_age_s=values["max_age"],
-            not_before_s=values["not_before"],
-            max_lifetime_s=values["max_lifetime"],
-        )
-    return JwtValidator(
-        keys=tuple(JwtKey(one["alg"], one["key"], one["fingerprint"]) for one in values["keys"]),
-        issuers=values["issuers"],
-        audiences=values["audiences"],
-        subject=values["subject"],
-        allow_non_expiring=values["allow_non_expiring"],
-        max_lifetime_s=values["max_lifetime"],
-        max_age_s=values["max_age"],
-        claims=values["claims"],
-    )
-
-
-def _measurements(values: Mapping[str, Any]) -> TdxMeasurements:
-    return TdxMeasurements(**{name: values[name] for name in REGISTERS})

@@ -13,113 +13,18 @@ from organismctl.files.fields import (
     Choice,
     Duration,
     Each,
-    Flag,
     Hex,
     Id,
     Label,
-    Moment,
     Parameters,
     Strings,
     Text,
     Whole,
 )
 from organismctl.files.locate import child, item
-from organismctl.files.schema import Field, Invalid, Reader, Table, Tables, Tagged, show
+from organismctl.files.schema import Field, Invalid, Reader, Table, Tables, show
+from organismctl.files.validator_shape import ISSUER, POLICY_SECONDS, VALIDATOR
 from organismctl.identity.config import CLOCKS, DECODERS, FOLDS, KINDS, SCHEMES, STALLS, SURFACE_TYPES
-
-KEY_SIZES = {"HS256": 32, "HS384": 48, "HS512": 64, "ES256": 33, "ES384": 49, "ES512": 67, "EdDSA": 32}
-"""Bytes of a key, by algorithm (domain A.7)."""
-REGISTERS = ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3")
-_PLACEHOLDERS = {"mrtd": 9, "rtmr0": 1, "rtmr1": 2, "rtmr2": 3, "rtmr3": 4}
-
-_NO_COMMA = Text("text without a comma (mosaik joins them with commas)", pattern=r"[^,]+")
-_POLICY_SECONDS = Duration(1000, whole_seconds=True)
-_SSH_KEY = Text(
-    'an OpenSSH public key ("ssh-ed25519 AAAA… name")',
-    pattern=r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+=*(?: .*)?",
-    secret=True,
-)
-
-
-def _check_key(values: dict[str, Any], path: str, reader: Reader) -> None:
-    """A key or its fingerprint, not both; never the key of an HS algorithm, which is the signing secret."""
-    alg, key, fingerprint = values["alg"], values["key"], values["fingerprint"]
-    if isinstance(alg, str) and alg.startswith("HS") and key is not None:
-        # Drop what the size check said of it: the whole key has to go, whatever its size.
-        reader.problems[:] = [p for p in reader.problems if p.key != child(path, "key")]
-        reader.problem(
-            child(path, "key"),
-            f"the raw {alg} key, which is the signing secret (not shown)",
-            'fingerprint = "64 hex" (mosaik\'s fingerprint of it) in place of key; then renew the secret',
-        )
-        return
-    if (key is None) == (fingerprint is None):
-        found = None if key is None else "both key and fingerprint"
-        reader.problem(child(path, "key") if key is None else path, found, "key or fingerprint, one of them")
-        return
-    if isinstance(alg, str) and isinstance(key, bytes) and len(key) != KEY_SIZES[alg]:
-        size = KEY_SIZES[alg]
-        reader.problem(child(path, "key"), f"{len(key)} bytes", f"{size} bytes ({2 * size} hex) for {alg}")
-
-
-KEY = Table(
-    {
-        "alg": Field(Choice(tuple(KEY_SIZES)), "signature algorithm", required=True),
-        "key": Field(Hex(None, secret=True), "the public key; never for HS256, HS384, HS512"),
-        "fingerprint": Field(Hex(32), "mosaik's key fingerprint, in place of the key"),
-    },
-    check=_check_key,
-)
-
-
-def _jwt_fields() -> dict[str, Field]:
-    return {
-        "keys": Field(Tables(KEY, low=1), "keys that may sign, in order", required=True),
-        "issuers": Field(Strings(_NO_COMMA, distinct=True), "accepted iss; none means any", default=()),
-        "audiences": Field(Strings(_NO_COMMA, distinct=True), "accepted aud", default=()),
-        "subject": Field(Text("text, not empty (mosaik cannot tell empty from unset)"), "required sub"),
-        "allow_non_expiring": Field(Flag(), "admit tickets without exp", default=False),
-        "max_lifetime": Field(_POLICY_SECONDS, "longest exp - iat"),
-        "max_age": Field(_POLICY_SECONDS, "longest time since iat"),
-        "claims": Field(Parameters(scalars=True), "claims that a ticket must carry", default={}),
-    }
-
-
-def _check_measurements(values: dict[str, Any], path: str, reader: Reader) -> None:
-    """Refuse the value that mosaik hashes for an unset register: the two could not be told apart."""
-    for name in REGISTERS:
-        if values[name] == bytes([_PLACEHOLDERS[name]]) * 48:
-            allowed = "another value, or no key: mosaik uses this one for a register that is not set"
-            reader.problem(child(path, name), f"{_PLACEHOLDERS[name]:02x} repeated", allowed)
-
-
-def _registers() -> dict[str, Field]:
-    return {name: Field(Hex(48), "96 hex; absent matches anything") for name in REGISTERS}
-
-
-def _tdx_fields() -> dict[str, Field]:
-    variant = Table(_registers(), check=_check_measurements)
-    return {
-        **_registers(),
-        "variants": Field(Tables(variant), "further measurements that are admitted, in order", default=()),
-        "max_age": Field(_POLICY_SECONDS, "longest time since the quote"),
-        "not_before": Field(Moment(), "no quote from before"),
-        "max_lifetime": Field(_POLICY_SECONDS, "longest validity"),
-    }
-
-
-def _check_tdx(values: dict[str, Any], path: str, reader: Reader) -> None:
-    _check_measurements(values, path, reader)
-    if values["not_before"] == 0 and not isinstance(values["not_before"], Invalid):
-        reader.problem(child(path, "not_before"), "0", "another time: mosaik cannot tell zero from unset")
-
-
-_STATE = {"state": Field(Choice(("current", "next")), "next: a root about to take over", default="current")}
-ISSUER = Tagged(
-    "type",
-    {"jwt": Table({**_STATE, **_jwt_fields()}), "tdx": Table({**_STATE, **_tdx_fields()}, check=_check_tdx)},
-)
-VALIDATOR = Tagged("type", {"jwt": Table(_jwt_fields()), "tdx": Table(_tdx_fields(), check=_check_tdx)})
 
 
 def _check_read(values: dict[str, Any], path: str, reader: Reader) -> None:
@@ -202,7 +107,7 @@ def _check_group(values: dict[str, Any], path: str, reader: Reader) -> None:
 SYNC = Table(
     {
         "batch": Field(Whole(1), "entries a batch", default=2000),
-        "fetch_timeout": Field(_POLICY_SECONDS, "of one batch", default=25, shown="25s"),
+        "fetch_timeout": Field(POLICY_SECONDS, "of one batch", default=25, shown="25s"),
     }
 )
 GROUP = Table(
@@ -223,6 +128,11 @@ GROUP = Table(
     check=_check_group,
 )
 
+_SSH_KEY = Text(
+    'an OpenSSH public key ("ssh-ed25519 AAAA… name")',
+    pattern=r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+=*(?: .*)?",
+    secret=True,
+)
 CHANGE_CHANNEL = Table(
     {
         "url": Field(Text("a URL (https://…)", pattern=r"https?://\S+"), "where notices are", required=True),
