@@ -1,8 +1,8 @@
 """organism.lock: the accepted identity, written by the tool only.
 
 Two stanzas: ``deployed`` is what runs, ``next`` what a person accepted and a change will deploy. A gate
-compares with ``next``, else with ``deployed``, and needs neither network nor secrets: ``group_secret_hash`` is
-enough to compute the group id (mosaik folds only ``H(secret)``) and useless to somebody who lacks the secret.
+compares with ``next``, else with ``deployed``, and needs neither network nor secrets: ``group_secret_hash``
+is enough to compute the group id (mosaik folds only ``H(secret)``) and useless to who lacks the secret.
 
 This module is on the path of ``fingerprint check`` and imports nothing heavy.
 """
@@ -53,7 +53,7 @@ class Stanza:
     announcement: str | None = None
 
     def field_digests(self) -> dict[str, str]:
-        """Every path to its digest in hex, as ``identity.fingerprint.field_digests`` gives them for a config."""
+        """Path to hex digest, as ``identity.fingerprint.field_digests`` gives them for a config."""
         inputs = {_GROUP + name: digest.hex() for name, digest in self.group_inputs.items()}
         return {path: digest.hex() for path, digest in self.fields.items()} | inputs
 
