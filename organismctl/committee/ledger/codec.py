@@ -109,7 +109,7 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[str, str], ...]], ...] = (
     ),
     (TakeOver, (("epoch", "epoch"), ("height", "height"), ("digest", "id"))),
     (Introduce, (("incarnation", "number"),)),
-    (Introduced, (("incarnation", "number"), ("version", "height"))),
+    (Introduced, (("incarnation", "number"), ("version", "number"))),
     (Forward, (("request", "number"), ("command", "command"), ("timeout_ms", "number"))),
     (
         Forwarded,

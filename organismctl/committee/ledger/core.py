@@ -64,9 +64,9 @@ class LedgerConfig:
     seeds: tuple[bytes, ...] = ()
     genesis: bytes | None = None
     heartbeat: float = 0.1
-    election: float = 0.6
-    majority: float = 1.2
-    resend: float = 0.3
+    election: float = 1.0
+    majority: float = 2.0
+    resend: float = 0.4
     handover: float = 5.0
     window: int = 1024
     window_bytes: int = 4 << 20

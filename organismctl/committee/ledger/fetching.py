@@ -135,7 +135,7 @@ class Fetching(Core):
 
     def _certified_moved(self, old: int) -> None:
         self._moved_at = self.now
-        if not self.introduced and self.log.roster(self.certified).version > 0:
+        if not self.introduced and self.log.roster(self.certified).version > 1:
             self._refuse_return()
 
     # Serving.
@@ -193,7 +193,7 @@ class Fetching(Core):
     def _on_introduced(self, sender: bytes, message: Introduced) -> None:
         if self.introduced or sender not in self._first_peers:
             return
-        if message.version > 0 or message.incarnation != self.incarnation:
+        if message.version > 1 or message.incarnation != self.incarnation:
             self._refuse_return()
             return
         self._greeted.add(sender)

@@ -68,7 +68,7 @@ class Roster:
     """The members after some height.
 
     Attributes:
-        version: 0 at Genesis, one more with each change.
+        version: 1 at Genesis, one more with each change.
         members: Peer id to incarnation, in the order of the ids.
     """
 
@@ -78,7 +78,7 @@ class Roster:
     @classmethod
     def of(cls, peers: Iterable[bytes]) -> Roster:
         """The first roster, of founders."""
-        return cls(0, MappingProxyType(dict.fromkeys(sorted(peers), FOUNDER)))
+        return cls(1, MappingProxyType(dict.fromkeys(sorted(peers), FOUNDER)))
 
     @property
     def majority(self) -> int:
@@ -112,7 +112,7 @@ class Roster:
         return Roster(self.version + 1, MappingProxyType(members))
 
 
-NOBODY = Roster(-1, MappingProxyType({}))
+NOBODY = Roster(0, MappingProxyType({}))
 """The roster of a learner that has not even fetched Genesis."""
 
 

@@ -230,6 +230,8 @@ def run_seed(seed: int, node_class: type[Node] = Node) -> Result:
         "batch": rng.choice((2, 8, 512)),
         "keep": rng.choice((1, 8, 1024)),
         "majority": rng.choice((0.8, 1.2, 6.0)),
+        "election": 0.6,
+        "resend": 0.3,
     }
     world.found(founders, introduced=rng.random() < 0.8)
     schedule = Schedule(world, rng, founders, founders + 1)
