@@ -1,25 +1,25 @@
 """Edits of the operator's files that keep comments, order and spelling.
 
-Values are set with tomlkit. Whole tables are taken out line by line instead, since tomlkit drops the comments
-that follow the table. Every edit is proven before it is written: the new text must be valid, and the file
-must still be the one that was read.
+Present values are replaced with tomlkit. Keys and tables are put in and taken out line by line instead:
+tomlkit counts the comments above the next table as the end of the one before, so it would write behind them,
+or drop them. Every edit is proven: the new text must mean what was asked and nothing else, or it is refused. A
+file that somebody else changed meanwhile is not overwritten.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from organismctl.errors import InputError, RefusedError
 from organismctl.files.atomic import read_text, write_atomic
-from organismctl.files.locate import Locator, item
+from organismctl.files.locate import Locator, child, item, quote_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tomlkit import TOMLDocument
-    from tomlkit.items import AoT, Table
 
 Edit = Callable[[str], str]
 """Text of a file to its new text."""
@@ -67,14 +67,15 @@ def set_value(key_path: tuple[str | int, ...], value: Any) -> Edit:
     def run(text: str) -> str:
         import tomlkit
 
-        document = _parse(text)
-        place: Any = document
-        for step in key_path[:-1]:
-            if isinstance(step, str) and step not in place:
-                place[step] = tomlkit.table()
-            place = place[step]
-        place[key_path[-1]] = value
-        return tomlkit.dumps(document)
+        wanted = _loads(text)
+        _put(wanted, key_path, value)
+        *above, key = key_path
+        new = _insert_key(text, above, str(key), value)
+        if new is None or not _means(new, wanted):
+            document = _parse(text)
+            _put(document, key_path, value)
+            new = tomlkit.dumps(document)
+        return _prove(new, wanted, _dotted(key_path))
 
     return run
 
@@ -107,7 +108,7 @@ def add_node(values: Mapping[str, Any]) -> Edit:
 
     def run(text: str) -> str:
         _refuse_known(text, "node", str(values["name"]))
-        return _append(text, "node", values)
+        return _append(text, ("node",), values)
 
     return run
 
@@ -116,7 +117,7 @@ def remove_node(name: str) -> Edit:
     """Take a ``[[node]]`` out, with its ticket entries; comments around it stay."""
 
     def run(text: str) -> str:
-        text = remove_table("node", _index(text, "node", name))(text)
+        text = remove_table(("node",), _index(text, "node", name))(text)
         return _drop_tickets(text, lambda ticket: ticket.get("node") == name)
 
     return run
@@ -135,8 +136,6 @@ def set_ticket(span: str, node: str, file: str) -> Edit:
     """Name the ticket file of a node for a spanned member: the present entry's, or a new entry."""
 
     def run(text: str) -> str:
-        import tomlkit
-
         index = _index(text, "span", span)
         tickets = _loads(text)["span"][index].get("ticket", [])
         for i, ticket in enumerate(tickets):
@@ -144,10 +143,7 @@ def set_ticket(span: str, node: str, file: str) -> Edit:
                 return text if ticket.get("file") == file else set_value(
                     ("span", index, "ticket", i, "file"), file
                 )(text)  # fmt: skip
-        document = _parse(text)
-        table: Any = document["span"]
-        _append_to(table[index], "ticket", {"node": node, "file": file})
-        return tomlkit.dumps(document)
+        return _append(text, ("span", index, "ticket"), {"node": node, "file": file})
 
     return run
 
@@ -162,11 +158,11 @@ def remove_ticket(span: str, node: str) -> Edit:
     return run
 
 
-def remove_table(array_path: str, index: int) -> Edit:
+def remove_table(array: tuple[str | int, ...], index: int) -> Edit:
     """Take one ``[[table]]`` out, with the tables below it; comments after its last value stay.
 
     Args:
-        array_path: Path of the array of tables: ``node`` or ``span[0].ticket``.
+        array: Keys and positions of the array of tables: ``("node",)`` or ``("span", 0, "ticket")``.
         index: Position in it.
 
     Returns:
@@ -174,41 +170,119 @@ def remove_table(array_path: str, index: int) -> Edit:
     """
 
     def run(text: str) -> str:
-        target = item(array_path, index)
-        locator = Locator(text)
-        first = locator.exact(target)
+        target = _dotted((*array, index))
+        wanted = _loads(text)
+        holder = _get(wanted, array[:-1])
+        del holder[array[-1]][index]
+        if not holder[array[-1]]:
+            del holder[array[-1]]
+        first, last = _extent(text, target)
         lines = text.split("\n")
-        if first is None or not lines[first - 1].lstrip().startswith("["):
-            raise InputError(f"{target} is not written as a [[table]]", advice="edit the file by hand")
-        below = {
-            line for path, line in locator.lines.items() if path == target or path.startswith(target + ".")
-        }
-        after = [line for line in locator.lines.values() if line > first and line not in below]
-        last = min(after, default=len(lines) + 1) - 1
-        while last > first and _is_comment(lines[last - 1]):
-            last -= 1
-        new = "\n".join([*lines[: first - 1], *lines[last:]])
-        _prove_removed(text, new, array_path, index)
-        return new
+        return _prove("\n".join([*lines[: first - 1], *lines[last:]]), wanted, target)
 
     return run
 
 
-def _prove_removed(before: str, after: str, array_path: str, index: int) -> None:
-    """The new text must mean the old one without that table, and nothing else."""
-    wanted = _loads(before)
-    holder, key = wanted, array_path
-    if "." in array_path:  # span[0].ticket
-        top, key = array_path.rsplit(".", 1)
-        name, position = top[:-1].split("[")
-        holder = wanted[name][int(position)]
-    del holder[key][index]
-    if not holder[key]:
-        del holder[key]
-    if _loads(after) != wanted:
-        raise InputError(
-            f"{item(array_path, index)} cannot be taken out alone", advice="edit the file by hand"
-        )
+def _extent(text: str, table: str, *, own: bool = False) -> tuple[int, int]:
+    """First and last line of a written table, without the comments that follow it.
+
+    Args:
+        text: The file.
+        table: Its path.
+        own: Only its own keys, not the tables below it.
+
+    Raises:
+        InputError: It is not written under a header of its own.
+    """
+    lines = text.split("\n")
+    found = Locator(text).lines
+    first = found.get(table)
+    if first is None or not lines[first - 1].lstrip().startswith("["):
+        raise InputError(f"{table} is not written as a [[table]]", advice="edit the file by hand")
+    headers = {line for line in found.values() if lines[line - 1].lstrip().startswith("[")}
+    mine = {
+        line for path, line in found.items() if path == table or path.startswith((f"{table}.", f"{table}["))
+    }
+    ends = [
+        line for line in found.values() if line > first and (line not in mine or (own and line in headers))
+    ]
+    last = min(ends, default=len(lines) + 1) - 1
+    while last > first and _is_comment(lines[last - 1]):
+        last -= 1
+    return first, last
+
+
+def _insert_key(text: str, table: list[str | int], key: str, value: Any) -> str | None:
+    """The text with a new key at the end of a written table; ``None`` when that is not the case."""
+    import tomlkit
+
+    try:
+        if key in _get(_loads(text), table):
+            return None
+        _, last = _extent(text, _dotted(table), own=True)
+    except (InputError, LookupError):
+        return None
+    lines = text.split("\n")
+    lines.insert(last, f"{quote_key(key)} = {tomlkit.item(value).as_string()}")
+    return "\n".join(lines)
+
+
+def _append(text: str, array: tuple[str | int, ...], values: Mapping[str, Any]) -> str:
+    """Append a table to an array of tables: behind its last one, else behind what holds it."""
+    import tomlkit
+
+    wanted = _loads(text)
+    present = _get(wanted, array[:-1]).setdefault(array[-1], [])
+    present.append(dict(values))
+    header = ".".join(quote_key(step) for step in array if isinstance(step, str))
+    new = [f"{quote_key(name)} = {tomlkit.item(value).as_string()}" for name, value in values.items()]
+    lines = text.split("\n")
+    if len(present) > 1:
+        _, last = _extent(text, _dotted((*array, len(present) - 2)))
+    elif len(array) > 1:
+        _, last = _extent(text, _dotted(array[:-1]))
+    else:
+        last = len(lines) - 1 if lines[-1] == "" else len(lines)
+    gap = [] if len(array) > 1 else [""]
+    lines[last:last] = [*gap, f"[[{header}]]", *new]
+    return _prove("\n".join(lines), wanted, _dotted(array))
+
+
+def _prove(new: str, wanted: Mapping[str, Any], what: str) -> str:
+    """The new text, when it means what is wanted and nothing else."""
+    if not _means(new, wanted):
+        raise InputError(f"{what} cannot be edited alone as the file is written", advice="edit it by hand")
+    return new
+
+
+def _means(text: str, wanted: Mapping[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == wanted
+    except (ValueError, RecursionError):
+        return False
+
+
+def _get(values: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        values = values[step]
+    return values
+
+
+def _put(place: Any, key_path: Sequence[str | int], value: Any) -> None:
+    """Set a value in plain or tomlkit values; missing tables are made."""
+    for step in key_path[:-1]:
+        if isinstance(step, str) and step not in place:
+            place[step] = {}
+        place = place[step]
+    place[key_path[-1]] = value
+
+
+def _dotted(key_path: Sequence[str | int]) -> str:
+    """Keys and positions as a path."""
+    path = ""
+    for step in key_path:
+        path = item(path, step) if isinstance(step, int) else child(path, step)
+    return path
 
 
 def _is_comment(line: str) -> bool:
@@ -222,34 +296,8 @@ def _drop_tickets(text: str, match: Callable[[Mapping[str, Any]], bool], only: i
             continue
         for j in reversed(range(len(span.get("ticket", [])))):
             if match(span["ticket"][j]):
-                text = remove_table(f"span[{i}].ticket", j)(text)
+                text = remove_table(("span", i, "ticket"), j)(text)
     return text
-
-
-def _append(text: str, array: str, values: Mapping[str, Any]) -> str:
-    """Append a table to a top-level array of tables."""
-    import tomlkit
-
-    document = _parse(text)
-    if array not in document:  # behind everything, as text: tomlkit would put it before the first table
-        new = tomlkit.document()
-        _append_to(new, array, values)
-        return text.rstrip("\n") + "\n\n" + tomlkit.dumps(new)
-    _append_to(document, array, values)
-    return tomlkit.dumps(document)
-
-
-def _append_to(holder: TOMLDocument | Table, key: str, values: Mapping[str, Any]) -> None:
-    """Append a table to an array of tables, which is made when it is missing."""
-    import tomlkit
-
-    table = tomlkit.table()
-    for name, value in values.items():
-        table.add(name, value)
-    if key not in holder:
-        holder.add(key, tomlkit.aot())
-    array: AoT = holder[key]
-    array.append(table)
 
 
 def _index(text: str, array: str, name: str) -> int:
