@@ -152,7 +152,10 @@ class Runner:
         if view.state.final:
             return view
         if view.aborting:
-            return self._guarded(self._undo_all)
+            over = self.procedure.no_way_back()
+            if over is None:
+                return self._guarded(self._undo_all)
+            self.journal.append("aborting", over=clean(over))
         return self._guarded(self._run_all)
 
     def abort(self, opening: str = "resumed") -> View:
@@ -165,9 +168,10 @@ class Runner:
         view = self.view()
         if view.state.final:
             raise StepRefusedError(f"the change is {view.state.value} already")
-        if view.no_return:
+        over = self.procedure.no_way_back()
+        if view.no_return or over:
             raise StepRefusedError(
-                f"change {self.plan.id} has passed its point of no return and only goes forward",
+                f"change {self.plan.id} only goes forward: {over or 'its point of no return is passed'}",
                 advice=f"`organismctl change resume {self.plan.id}` completes it",
             )
         self._open(opening)

@@ -153,6 +153,7 @@ class Site:
         channel: Where notices are published, or ``None``.
         retire_exec: ``[retire] exec``: argv that gets the marker on standard input; empty when the node API
             takes the schedule.
+        change: The change's id, by which a later announcement refers to an earlier one.
         folder: The folder of this change: announcements are written there.
         now_ms: The wall clock.
         accepted_risks: Codes that the operator accepts, by ``--accept-risk``.
@@ -174,6 +175,7 @@ class Site:
     coalitions: tuple[Coalition, ...] = ()
     channel: str | None = None
     retire_exec: tuple[str, ...] = ()
+    change: str = ""
     folder: Path = field(default_factory=Path)
     accepted_risks: frozenset[str] = frozenset()
     note_risk: Callable[[str, str], None] = lambda _code, _why: None

@@ -196,7 +196,7 @@ def _take(view: View, line: Line) -> None:
             _set(view, State.INTERRUPTED)
             view.problem, view.advice = _text(line, "error"), _text(line, "advice")
         case "aborting":
-            view.aborting = True
+            view.aborting = "over" not in line.data
         case "aborted":
             _set(view, State.ABORTED)
         case "done":

@@ -154,3 +154,11 @@ class Procedure(Protocol):
         Nothing that moves by itself (heights, ticks, leaders) belongs here.
         """
         ...
+
+    def refusals(self) -> list[str]:
+        """Why the change is not to be begun at all, a sentence each; empty when it may."""
+        ...
+
+    def no_way_back(self) -> str | None:
+        """Why the world allows no undo any more, whatever the journal says; ``None`` when it does."""
+        ...

@@ -100,6 +100,12 @@ class Toy:
     def facts(self) -> dict[str, Any]:
         return {"roster": ["a", "b"]}
 
+    def refusals(self) -> list[str]:
+        return []
+
+    def no_way_back(self) -> str | None:
+        return None
+
     def _write(self, what: str) -> Callable[[Intent], dict[str, Any]]:
         return lambda intent: dict(self.ledger.append({"type": "toy", "what": what}, intent.id))
 

@@ -67,13 +67,12 @@ def with_fallback(text: str, *, fallback: str | None, ticks: int, period_s: floa
     return f"tick:{moment.tick} or {time_text((expected + 86_400_000) // 1000 * 1000)}"
 
 
-def announcement(site: Site, parameters: Mapping[str, Json], change: str, *, kind: str) -> dict[str, Json]:
+def announcement(site: Site, parameters: Mapping[str, Json], *, kind: str) -> dict[str, Json]:
     """The document: what happens, when, and what an integrator does.
 
     Args:
         site: The organism.
         parameters: ``effective_at``, ``replacement``, ``reason``.
-        change: The change's id, by which a later document refers to this one.
         kind: ``retirement``, ``retirement-amended`` or ``retirement-cancelled``.
     """
     replacement = parameters.get("replacement")
@@ -86,7 +85,7 @@ def announcement(site: Site, parameters: Mapping[str, Json], change: str, *, kin
     return {
         "schema": 1,
         "kind": kind,
-        "change": change,
+        "change": site.change,
         "organism": site.organism,
         "fingerprint": site.fingerprint,
         "group_id": site.group_id,

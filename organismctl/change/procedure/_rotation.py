@@ -81,6 +81,10 @@ class Rotation:
         why.extend(self._below_majority(survey))
         return why
 
+    def no_way_back(self) -> str | None:
+        """See :meth:`Procedure.no_way_back`: the journal knows."""
+        return None
+
     def _below_majority(self, survey: Survey) -> list[str]:
         """Whether some step would leave less than a majority of the roster that then holds."""
         roster = set(survey.roster)

@@ -107,6 +107,10 @@ class Retire:
             why.append("[retire] exec needs a wall-clock time: this tool sees no tick of that organism")
         return why
 
+    def no_way_back(self) -> str | None:
+        """See :meth:`Procedure.no_way_back`: the seal is for ever, also when no runner has seen it."""
+        return "the organism is sealed" if self.site.fleet.survey().sealed else None
+
     def _expected(self, tick: int) -> int | None:
         now = self.parameters.get("ticks_now")
         if not isinstance(now, int):
@@ -124,25 +128,22 @@ class Retire:
     def _announce(self) -> Step:
         path = self.site.folder / "announcement.json"
 
-        def document(intent: Intent | None, kind: str) -> dict[str, Json]:
-            change = intent.change if intent is not None else self.site.folder.name
-            return announcement(self.site, self.parameters, change, kind=kind)
+        void_path = path.with_name("announcement-cancelled.json")
 
-        def write(intent: Intent) -> Mapping[str, Json]:
-            write_announcement(path, document(intent, "retirement"))
+        def write(_intent: Intent) -> Mapping[str, Json]:
+            write_announcement(path, announcement(self.site, self.parameters, kind="retirement"))
             return {"file": str(path), "channel": self.site.channel}
 
-        def void(intent: Intent) -> Mapping[str, Json]:
-            write_announcement(
-                path.with_name("announcement-2.json"), document(intent, "retirement-cancelled")
-            )
-            return {"file": str(path.with_name("announcement-2.json")), "channel": self.site.channel}
+        def void(_intent: Intent) -> Mapping[str, Json]:
+            document = announcement(self.site, self.parameters, kind="retirement-cancelled")
+            write_announcement(void_path, document)
+            return {"file": str(void_path), "channel": self.site.channel}
 
         return Step(
             name="announce",
             title="write the announcement for the change channel",
             act=write,
-            verify=lambda: announced(path, document(None, "retirement")),
+            verify=lambda: announced(path, announcement(self.site, self.parameters, kind="retirement")),
             undo=void,
             deadline_s=20,
             leased=not self.site.retire_exec,

@@ -131,7 +131,13 @@ class RotateMember(Rotation):
 
     def _roster(self, action: str, member: Member, intent: Intent) -> Mapping[str, Json]:
         latest = self.site.fleet.survey().latest
-        command: dict[str, Json] = {"type": "roster", "action": action, "peer_id": member.peer_id}
+        command: dict[str, Json] = {
+            "type": "roster",
+            "action": action,
+            "peer_id": member.peer_id,
+            "incarnation": 0,
+            "version": None,
+        }
         if latest is not None:
             command["version"] = latest.version + 1
         answer = self.site.fleet.append(command, intent.id)
