@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any, Protocol, cast
 
+from organismctl.committee.ledger.wire import Reader, Writer
 from organismctl.identity.config import Json
-from organismctl.identity.postcard import Reader, Writer
 
 U64_MAX = (1 << 64) - 1
 
@@ -90,11 +91,11 @@ class Bool:
 
     def put(self, writer: Writer, value: bool) -> None:
         """See :meth:`Codec.put`."""
-        writer.bool(self.load(value, "flag"))
+        writer.flag(self.load(value, "flag"))
 
     def get(self, reader: Reader) -> bool:
         """See :meth:`Codec.get`."""
-        return reader.bool()
+        return reader.flag()
 
     def dump(self, value: bool) -> Json:
         """See :meth:`Codec.dump`."""
@@ -116,11 +117,15 @@ class Text:
 
     def put(self, writer: Writer, value: str) -> None:
         """See :meth:`Codec.put`."""
-        writer.text(self.load(value, "text"))
+        writer.blob(self.load(value, "text").encode())
 
     def get(self, reader: Reader) -> str:
         """See :meth:`Codec.get`."""
-        return self.load(reader.text(), "text")
+        try:
+            value = reader.blob(self.high).decode()
+        except UnicodeDecodeError as exc:
+            raise FieldError("text: UTF-8") from exc
+        return self.load(value, "text")
 
     def dump(self, value: str) -> Json:
         """See :meth:`Codec.dump`."""
@@ -174,11 +179,11 @@ class Fixed:
 
     def put(self, writer: Writer, value: bytes) -> None:
         """See :meth:`Codec.put`."""
-        writer.raw(self._check(value, "bytes"))
+        writer.parts.append(self._check(value, "bytes"))
 
     def get(self, reader: Reader) -> bytes:
         """See :meth:`Codec.get`."""
-        return reader.raw(self.size)
+        return reader.take(self.size)
 
     def dump(self, value: bytes) -> Json:
         """See :meth:`Codec.dump`."""
@@ -204,11 +209,11 @@ class Blob:
 
     def put(self, writer: Writer, value: bytes) -> None:
         """See :meth:`Codec.put`."""
-        writer.bytes(self._check(value, "bytes"))
+        writer.blob(self._check(value, "bytes"))
 
     def get(self, reader: Reader) -> bytes:
         """See :meth:`Codec.get`."""
-        return self._check(reader.bytes(), "bytes")
+        return reader.blob(self.high)
 
     def dump(self, value: bytes) -> Json:
         """See :meth:`Codec.dump`."""
@@ -241,13 +246,13 @@ class Maybe:
 
     def put(self, writer: Writer, value: Any) -> None:
         """See :meth:`Codec.put`."""
-        writer.bool(value is not None)
+        writer.flag(value is not None)
         if value is not None:
             self.inner.put(writer, value)
 
     def get(self, reader: Reader) -> Any:
         """See :meth:`Codec.get`."""
-        return self.inner.get(reader) if reader.bool() else None
+        return self.inner.get(reader) if reader.flag() else None
 
     def dump(self, value: Any) -> Json:
         """See :meth:`Codec.dump`."""
@@ -305,6 +310,7 @@ class Record:
     def __init__(self, cls: type, *fields: tuple[str, Codec]) -> None:
         self.cls = cls
         self.fields = fields
+        self._defaults = {item.name for item in dataclass_fields(cls) if item.default is not MISSING}
 
     def put(self, writer: Writer, value: Any) -> None:
         """See :meth:`Codec.put`."""
@@ -332,4 +338,10 @@ class Record:
         if unknown:
             raise FieldError(f"{path or 'value'}: unknown key {unknown[0][:80]}; known: {', '.join(known)}")
         where = f"{path}." if path else ""
-        return self.cls(**{name: codec.load(given.get(name), where + name) for name, codec in self.fields})
+        return self.cls(
+            **{
+                name: codec.load(given.get(name), where + name)
+                for name, codec in self.fields
+                if name in given or name not in self._defaults
+            }
+        )

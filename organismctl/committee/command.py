@@ -37,11 +37,10 @@ from organismctl.committee.command_types import (
 from organismctl.committee.evidence import Pointer, Vouch
 from organismctl.committee.ledger.entry import BARRIER, Kind, application
 from organismctl.committee.ledger.roster import MAX_MEMBERS, Action, GenesisRecord, RosterChange
-from organismctl.committee.ledger.wire import MalformedError
+from organismctl.committee.ledger.wire import MalformedError, Reader, Writer
 from organismctl.committee.moment import TIME, MomentCodec
 from organismctl.errors import OrganismError
 from organismctl.identity.config import Json
-from organismctl.identity.postcard import PostcardError, Reader, Writer
 
 __all__ = [
     "FORMAT",
@@ -190,25 +189,32 @@ def encode_command(command: Command) -> bytes:
         REQUEST_ID.put(writer, command.request_id)
         writer.u64(number)
         KINDS[number][1].put(writer, command)
-    except (FieldError, PostcardError) as exc:
+    except FieldError as exc:
         raise CommandError(f"not a valid {kind(command)} command: {exc}") from exc
-    return application(writer.finish())
+    return application(writer.done())
 
 
 def _encode_ledgers_own(command: Genesis | Barrier | Roster) -> bytes:
     if isinstance(command, Barrier):
         return BARRIER
     _BY_NAME[kind(command)].put(Writer(), command)
+    _check_ledgers_own(command)
     if isinstance(command, Roster):
-        if command.action == Action.REMOVE and command.incarnation:
-            raise FieldError("incarnation: 0 for a removal")
         return RosterChange(Action(command.action), command.peer_id, command.incarnation).command()
-    if not command.members or list(command.members) != sorted(set(command.members)):
-        raise FieldError("members: at least one, in rising order, each once")
     extra = Writer()
     if command.succession is not None:
         _SUCCESSION.put(extra, command.succession)
-    return GenesisRecord(command.fingerprint, command.members, extra.finish()).command()
+    return GenesisRecord(command.fingerprint, command.members, extra.done()).command()
+
+
+def _check_ledgers_own(command: object) -> None:
+    """The rules between fields."""
+    if isinstance(command, Roster) and command.action == Action.REMOVE and command.incarnation:
+        raise FieldError("incarnation: 0 for a removal")
+    if isinstance(command, Genesis):
+        members = list(command.members)
+        if not members or members != sorted(set(members)):
+            raise FieldError("members: at least one, in rising order, each once")
 
 
 def decode_command(data: bytes) -> Command:
@@ -221,10 +227,8 @@ def decode_command(data: bytes) -> Command:
         if data[:1] == _APPLICATION:
             return _decode_application(data[1:])
         return _decode_ledgers_own(data)
-    except (FieldError, PostcardError) as exc:
+    except (FieldError, MalformedError) as exc:
         raise CommandError(f"not a command: {exc}") from exc
-    except MalformedError as exc:
-        raise CommandError(exc.message) from exc
 
 
 def _decode_application(payload: bytes) -> Command:
@@ -283,6 +287,7 @@ def command_from_json(value: object) -> Command:
     try:
         request_id = REQUEST_ID.load(given.pop("request_id", None), "request_id")
         command = _BY_NAME[name].load(given, "")
+        _check_ledgers_own(command)
     except FieldError as exc:
         raise CommandError(f"not a valid {name} command: {exc}") from exc
     if request_id is None or isinstance(command, Genesis | Barrier | Roster):

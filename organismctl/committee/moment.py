@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from organismctl.committee.codec import U64, U64_MAX, FieldError, Maybe
+from organismctl.committee.ledger.wire import Reader, Writer
 from organismctl.identity.config import Json
-from organismctl.identity.postcard import Reader, Writer
 
 MAX_MS = (1 << 47) - 1
 """The latest time, Unix ms (year 6429): no sum of two times leaves 53 bits, and every one has a text form."""

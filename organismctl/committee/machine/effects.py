@@ -21,7 +21,7 @@ ID_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Genesis is in: the first roster's version is 0."""
+    """Genesis is in: the first roster's version is 1."""
 
     fingerprint: bytes
 

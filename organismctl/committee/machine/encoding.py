@@ -23,6 +23,7 @@ from organismctl.committee.command import (
 )
 from organismctl.committee.evidence import Pointer
 from organismctl.committee.ledger.roster import MAX_MEMBERS, NOBODY, Roster
+from organismctl.committee.ledger.wire import MalformedError, Reader, Writer
 from organismctl.committee.machine.fact import MAX_INPUTS
 from organismctl.committee.machine.state import (
     MAX_OPEN,
@@ -37,7 +38,6 @@ from organismctl.committee.machine.state import (
 )
 from organismctl.errors import OrganismError
 from organismctl.identity.digest import h
-from organismctl.identity.postcard import PostcardError, Reader, Writer
 
 FORMAT = 1
 """The version of the encoding: its first byte."""
@@ -79,7 +79,7 @@ def encode_state(state: State) -> bytes:
     """The canonical encoding of a state."""
     writer = Writer()
     writer.u64(FORMAT)
-    writer.raw(state.config.fingerprint)
+    writer.id(state.config.fingerprint)
     writer.u64(state.height + 1)
     for name, codec in _HEAD:
         codec.put(writer, getattr(state, name))
@@ -92,7 +92,7 @@ def encode_state(state: State) -> bytes:
     CUT.put(writer, [CutPoint(key, event) for key, event in sorted(state.floor.items())])
     _put_joins(writer, state)
     _PENDING.put(writer, state.pending)
-    return writer.finish() + _requests(state)
+    return writer.done() + _requests(state)
 
 
 def _put_joins(writer: Writer, state: State) -> None:
@@ -106,7 +106,7 @@ def _put_joins(writer: Writer, state: State) -> None:
             pointer = join.observations[item]
             writer.u64(order[item])
             writer.u64(pointer.position)
-            writer.raw(pointer.blake3)
+            writer.id(pointer.blake3)
 
 
 def _requests(state: State) -> bytes:
@@ -114,9 +114,9 @@ def _requests(state: State) -> bytes:
         writer = Writer()
         writer.u64(len(state.requests))
         for request_id, height in state.requests.items():
-            writer.text(request_id)
+            writer.blob(request_id.encode())
             writer.u64(height)
-        state.requests_blob = writer.finish()
+        state.requests_blob = writer.done()
     return state.requests_blob
 
 
@@ -139,11 +139,11 @@ def decode_state(config: MachineConfig, data: bytes) -> State:
         reader = Reader(data)
         if reader.u64() != FORMAT:
             raise StateError("not a state of a known format")
-        if reader.raw(32) != config.fingerprint:
+        if reader.id() != config.fingerprint:
             raise StateError("the state is of another organism (fingerprint)")
         state = _get(config, reader)
         reader.end()
-    except (FieldError, PostcardError) as exc:
+    except (FieldError, MalformedError) as exc:
         raise StateError(f"not a state: {exc}") from exc
     if encode_state(state) != data:
         raise StateError("not a state: not in canonical form")
@@ -181,7 +181,7 @@ def _get_join(config: MachineConfig, reader: Reader, event: int) -> Join:
             raise FieldError("input: not one of the config")
         item = config.inputs[number]
         position = reader.u64()
-        join.observations[item] = Pointer(item.stable_id, item.surface_id, event, position, reader.raw(32))
+        join.observations[item] = Pointer(item.stable_id, item.surface_id, event, position, reader.id())
     return join
 
 

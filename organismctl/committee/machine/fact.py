@@ -16,9 +16,9 @@ from itertools import pairwise
 from organismctl.committee.codec import U64, Choice, FieldError, Fixed, Many, Record
 from organismctl.committee.command import POINTER
 from organismctl.committee.evidence import Pointer
+from organismctl.committee.ledger.wire import MalformedError, Reader, Writer
 from organismctl.errors import OrganismError
 from organismctl.identity.config import FOLDS, Json
-from organismctl.identity.postcard import PostcardError, Reader, Writer
 
 FACT_VERSION = 1
 MAX_INPUTS = 1024
@@ -69,7 +69,7 @@ def encode_fact(fact: Fact) -> bytes:
     writer = Writer()
     writer.u64(FACT_VERSION)
     _FACT.put(writer, fact)
-    return writer.finish()
+    return writer.done()
 
 
 def decode_fact(data: bytes) -> Fact:
@@ -84,7 +84,7 @@ def decode_fact(data: bytes) -> Fact:
             raise FactError("not a fact of a known version")
         fact: Fact = _FACT.get(reader)
         reader.end()
-    except (FieldError, PostcardError) as exc:
+    except (FieldError, MalformedError) as exc:
         raise FactError(f"not a fact: {exc}") from exc
     for keys in (
         [(item.stable_id, item.surface_id) for item in fact.observations],

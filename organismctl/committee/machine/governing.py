@@ -26,7 +26,7 @@ from organismctl.identity.roster import roster_digest
 
 
 def genesis(state: State, command: Genesis) -> Effects:
-    """Start the machine with its first roster, version 0."""
+    """Start the machine with its first roster, version 1."""
     refused = _genesis_fault(state, command)
     if refused is not None:
         return (refused,)
@@ -58,7 +58,7 @@ def _genesis_fault(state: State, command: Genesis) -> Refused | None:
 
 def roster(state: State, command: Roster) -> Effects:
     """Add one or remove one, by the ledger's own rule."""
-    version = state.roster.version + 1
+    version = state.roster_version + 1
     if command.version not in (None, version):
         return (Refused("roster-version", f"the roster has version {version - 1}; the next is {version}"),)
     try:

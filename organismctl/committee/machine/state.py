@@ -7,6 +7,7 @@ so it belongs to one fold; take :meth:`State.copy` to ask what a command would d
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,7 @@ class State:
     handover: HandoverState | None = None
     sealed_height: int | None = None
     marker: RetirementMarker | None = None
-    requests: dict[str, int] = field(default_factory=dict)
+    requests: OrderedDict[str, int] = field(default_factory=OrderedDict)
     requests_blob: bytes | None = None
     """The encoded request ids, kept until they change: they rarely do, and digests are asked for often."""
 
@@ -171,6 +172,11 @@ class State:
     def sealed(self) -> bool:
         """Whether the organism is retired."""
         return self.sealed_height is not None
+
+    @property
+    def roster_version(self) -> int:
+        """The roster's version: 1 for the first, 0 before Genesis."""
+        return self.roster.version if self.started else 0
 
     @property
     def tick(self) -> int:
@@ -194,7 +200,7 @@ class State:
                 event: Join(join.opened_ms, dict(join.observations)) for event, join in self.joins.items()
             },
             pending=list(self.pending),
-            requests=dict(self.requests),
+            requests=OrderedDict(self.requests),
         )
 
     def remember(self, request_id: str) -> None:
@@ -202,7 +208,7 @@ class State:
         self.requests[request_id] = self.height
         self.requests_blob = None
         if len(self.requests) > MAX_REQUESTS:
-            del self.requests[next(iter(self.requests))]
+            self.requests.popitem(last=False)
 
 
 def initial_state(config: MachineConfig) -> State:
