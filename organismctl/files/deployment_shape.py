@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from organismctl.files.fields import Choice, Day, Duration, Flag, Hex, Label, Strings, Text, Whole
-from organismctl.files.locate import child, item
+from organismctl.files.keypath import child, item
 from organismctl.files.schema import Field, Invalid, JsonSchema, Reader, Table, Tables, show
 from organismctl.identity.durations import parse_duration
 

@@ -2,8 +2,8 @@
 
 Present values are replaced with tomlkit. Keys and tables are put in and taken out line by line instead:
 tomlkit counts the comments above the next table as the end of the one before, so it would write behind them,
-or drop them. Every edit is proven: the new text must mean what was asked and nothing else, or it is refused. A
-file that somebody else changed meanwhile is not overwritten.
+or drop them. Every edit is proven: the new text must mean what was asked and nothing else, or it is refused.
+A file that somebody else changed meanwhile is not overwritten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from organismctl.errors import InputError, RefusedError
 from organismctl.files.atomic import read_text, write_atomic
-from organismctl.files.locate import Locator, child, item, quote_key
+from organismctl.files.keypath import child, item, quote_key
+from organismctl.files.locate import Locator
 
 if TYPE_CHECKING:
     from pathlib import Path

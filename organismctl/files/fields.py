@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from organismctl.files.locate import child, item
+from organismctl.files.keypath import child, item
 from organismctl.files.schema import INVALID, Invalid, JsonSchema, Reader, Shape, show
 from organismctl.identity.digest import near_hex, uid
 from organismctl.identity.durations import ALLOWED as DURATION
@@ -41,14 +41,14 @@ class Text:
 
     def __init__(self, allowed: str = "text", *, pattern: str | None = None, secret: bool = False) -> None:
         self.allowed = allowed
-        self.pattern = re.compile(pattern) if pattern else None
+        self.pattern = pattern  # compiled when first used: most runs never use most of them
         self.secret = secret
 
     def read(self, value: Any, path: str, reader: Reader) -> str | Invalid:
         """See :meth:`Shape.read`."""
         if not isinstance(value, str):
             return reader.problem(path, show(value), self.allowed)
-        if not value or not tidy(value) or (self.pattern and not self.pattern.fullmatch(value)):
+        if not value or not tidy(value) or (self.pattern and not re.fullmatch(self.pattern, value)):
             found = f"text of {len(value)} characters (not shown)" if self.secret else show(value)
             return reader.problem(path, found, f"{self.allowed}, on one line and in Unicode form NFC")
         return value
@@ -56,7 +56,7 @@ class Text:
     def schema(self) -> JsonSchema:
         """See :meth:`Shape.schema`."""
         if self.pattern:
-            return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$"}
+            return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
         return {"type": "string", "minLength": 1}
 
 

@@ -1,7 +1,6 @@
 r"""Where each key of a TOML text stands: dotted path to line. ``tomllib`` gives values but no positions.
 
-A path is written as it is shown to people: ``span[1].surface[0].type``; a key that is not bare is quoted,
-``content."a key"``. The scanner trusts the grammar (``tomllib`` has accepted the text, or names the fault
+The scanner trusts the grammar (``tomllib`` has accepted the text, or names the fault
 itself) and only follows its structure; on anything unexpected it stops and keeps what it has, so that it
 never raises. One pass, no recursion per character, no copy of the text.
 """
@@ -9,6 +8,8 @@ never raises. One pass, no recursion per character, no copy of the text.
 from __future__ import annotations
 
 import re
+
+from organismctl.files.keypath import child, item, parent
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _BLANK = re.compile(r"[ \t]*")
@@ -21,34 +22,6 @@ _LONG_LITERAL = re.compile(r"'''(?:[^']|'(?!''))*'{3,5}")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|(.))")
 _LONGEST = 500
 _PLAIN = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
-
-
-def quote_key(key: str) -> str:
-    """A key as it stands in a path: bare when it can be, else quoted with controls escaped."""
-    if _BARE.fullmatch(key):
-        return key
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
-
-
-def child(path: str, key: str) -> str:
-    """The path of a key of the table at ``path`` (the root's path is empty)."""
-    return f"{path}.{quote_key(key)}" if path else quote_key(key)
-
-
-def item(path: str, index: int) -> str:
-    """The path of an element of the array at ``path``."""
-    return f"{path}[{index}]"
-
-
-def parent(path: str) -> str:
-    """The path without its last key or index; empty at the root."""
-    if path.endswith("]"):
-        return path[: path.rfind("[")]
-    if path.endswith('"'):  # a quoted key: find its opening quote, which no backslash precedes
-        start = re.search(r'(?:^|\.)"(?:[^"\\]|\\.)*"$', path)
-        return path[: start.start()] if start else ""
-    return path[: max(path.rfind("."), 0)]
 
 
 class Locator:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from organismctl.files.fields import Each, Hex, Text, Whole
-from organismctl.files.locate import child
+from organismctl.files.keypath import child
 from organismctl.files.schema import Field, Invalid, JsonSchema, Reader, Table, show
 
 

@@ -21,7 +21,7 @@ from organismctl.files.fields import (
     Text,
     Whole,
 )
-from organismctl.files.locate import child, item
+from organismctl.files.keypath import child, item
 from organismctl.files.schema import Field, Invalid, Reader, Table, Tables, show
 from organismctl.files.validator_shape import ISSUER, POLICY_SECONDS, VALIDATOR
 from organismctl.identity.config import CLOCKS, DECODERS, FOLDS, KINDS, SCHEMES, STALLS, SURFACE_TYPES

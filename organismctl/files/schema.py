@@ -13,10 +13,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from organismctl.errors import InputError, Problem
-from organismctl.files.locate import Locator, child, item
+from organismctl.files.keypath import child, item
+
+if TYPE_CHECKING:
+    from organismctl.files.locate import Locator
 
 JsonSchema = dict[str, Any]
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -77,6 +80,8 @@ class Reader:
     def line(self, path: str) -> int | None:
         """The line of a path or of what is around it; the text is only scanned when somebody asks."""
         if self._locator is None:
+            from organismctl.files.locate import Locator
+
             self._locator = Locator(self.text)
         return self._locator.line(path)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from organismctl.files.fields import Choice, Duration, Flag, Hex, Moment, Parameters, Strings, Text
-from organismctl.files.locate import child
+from organismctl.files.keypath import child
 from organismctl.files.schema import Field, Invalid, Reader, Table, Tables, Tagged
 from organismctl.identity.validator import (
     KEY_SIZES,

@@ -12,7 +12,8 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from organismctl.files.locate import Locator, child, item, parent, quote_key
+from organismctl.files.keypath import child, item, parent, quote_key
+from organismctl.files.locate import Locator
 
 FORMATS = Path(__file__).parents[2] / "docs" / "formats"
 
