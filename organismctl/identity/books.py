@@ -1,78 +1,71 @@
-"""Identities of the zipnet, builder and coalition books (domain fact sheet A.10).
+"""Ids that the zipnet, builder and coalition books define over mosaik's digests.
 
-The books leave two encodings open; both spellings are here, and the first is the default: a chain id as
-decimal text (else a little-endian u64), and a schema version as one byte (else its decimal digit).
+Where the books leave an encoding open the choice is organismctl's and stands at the function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from organismctl.identity.digest import derive, h, uid
+from organismctl.identity.digest import derive, from_parts, h
 
-UNIVERSE = uid("mosaik.universe")
-ZIPNET_PARTS = (
-    "committee", "submit", "register", "broadcasts", "live-round", "client-registry", "server-registry",
-)  # fmt: skip
-LATTICE_PARTS = ("zipnet", "unseal", "offer", "atelier", "relay", "tally")
+UNIVERSE = "mosaik.universe"
+MEMBER_ID_SIZE = 20
 MODULES = ("atlas", "almanac", "chronicle", "compute", "randomness")
+ZIPNET_PARTS = (
+    "committee",
+    "submit",
+    "register",
+    "broadcasts",
+    "live-round",
+    "client-registry",
+    "server-registry",
+)
+LATTICE_PARTS = ("zipnet", "unseal", "offer", "atelier", "relay", "tally")
 
 
 def zipnet_instance(name: str) -> bytes:
-    """``H("zipnet." + name)``; its parts are ``derive(instance, part)`` over :data:`ZIPNET_PARTS`."""
-    return h(b"zipnet." + name.encode())
+    """``H("zipnet." + name)``; its parts are ``derive(instance, part)``."""
+    return h(f"zipnet.{name}".encode())
 
 
-def lattice(instance: str, chain_id: int, *, binary_chain: bool = False) -> bytes:
-    """``H("builder|" + instance + "|chain=" + chain_id)``; its parts over :data:`LATTICE_PARTS`."""
-    chain = chain_id.to_bytes(8, "little") if binary_chain else str(chain_id).encode()
-    return h(b"builder|" + instance.encode() + b"|chain=" + chain)
+def lattice_id(instance: str, chain_id: int | str) -> bytes:
+    """A builder lattice; the chain id stands in decimal text."""
+    return h(f"builder|{instance}|chain={chain_id}".encode())
 
 
-def coalition(name: str, version: int = 1, *, digit: bool = False) -> bytes:
-    """``H("coalition|" ‖ SCHEMA_VERSION_U8 ‖ "|" ‖ name)``."""
-    return h(b"coalition|" + _version(version, digit) + b"|" + name.encode())
-
-
-def book_organism(
-    name: str, members: Iterable[bytes], content: bytes = b"", acl: bytes = b"", version: int = 1
-) -> bytes:
-    """The book's organism formula with its parts concatenated as given: ambiguous, so only for comparison."""
-    return h(
-        b"organism|"
-        + _version(version, digit=False)
-        + b"|"
-        + name.encode()
-        + b"".join(members)
-        + content
-        + acl
-    )
+def coalition_id(name: str, version: int = 1) -> bytes:
+    """A coalition; the schema version stands as one byte after the prefix."""
+    return from_parts(b"coalition|", bytes([version]), b"|", name)
 
 
 def coalition_root(
-    coalition_id: bytes,
+    coalition: bytes,
     lattices: Iterable[bytes],
     organisms: Iterable[bytes] = (),
-    issuer: bytes | None = None,
+    ticket_issuer: bytes | None = None,
 ) -> bytes:
-    """``H(COALITION ‖ ordered lattice ids ‖ ordered organism ids ‖ [ticket issuer fingerprint])``."""
-    return h(coalition_id + b"".join(lattices) + b"".join(organisms) + (issuer or b""))
+    """The root over ordered lattice ids, ordered organism ids and, when there is one, the ticket issuer."""
+    return from_parts(coalition, *lattices, *organisms, *(() if ticket_issuer is None else (ticket_issuer,)))
 
 
-def module(root: bytes, name: str | None = None) -> bytes:
-    """``derive(root, "module", name)``; without a name the common parent of all modules."""
-    return derive(root, "module") if name is None else derive(root, "module", name)
+def module_id(root: bytes, module: str) -> bytes:
+    """A coalition's module: ``derive(root, "module", name)``."""
+    return derive(root, "module", module)
 
 
 def tickets_root(root: bytes) -> bytes:
-    """``derive(root, "tickets")``."""
+    """Where a coalition's ticket issuance starts: ``derive(root, "tickets")``."""
     return derive(root, "tickets")
 
 
+def book_organism_id(
+    name: str, members: Iterable[bytes], content: bytes, acl: bytes, version: int = 1
+) -> bytes:
+    """The book's bare formula, joined without lengths and so ambiguous; organismctl/1 replaces it."""
+    return from_parts(b"organism|", bytes([version]), b"|", name, *members, content, acl)
+
+
 def member_id(stable_id: bytes) -> bytes:
-    """A member's 20-byte id: the first bytes of its stable id."""
-    return stable_id[:20]
-
-
-def _version(version: int, digit: bool) -> bytes:
-    return str(version).encode() if digit else bytes([version])
+    """The first 20 bytes of a stable id."""
+    return stable_id[:MEMBER_ID_SIZE]

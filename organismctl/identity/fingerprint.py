@@ -131,7 +131,7 @@ def stable_id(config: OrganismConfig) -> bytes:
     """``H("organism-id|" ‖ 0x01 ‖ "|" ‖ postcard(name, network))``, 32 bytes."""
     writer = Writer()
     writer.text(config.name)
-    writer.raw(config.network)
+    writer.fixed(config.network, 32)
     return h(STABLE_PREFIX + writer.finish())
 
 
@@ -217,7 +217,7 @@ def _explain_member(rows: _Rows, path: str, member: SpannedMember) -> None:
         rows.add(f"{path}.surface[{index}].id", read.id.hex(), read.id)
 
 
-def _text(value: str) -> Callable[[Writer], None]:
+def _text(value: str) -> Callable[[Writer], object]:
     return lambda writer: writer.text(value)
 
 
@@ -237,13 +237,17 @@ class _Rows:
     def add(self, path: str, text: str, encoding: bytes) -> None:
         self.rows.append(ExplainRow(path, text, encoding))
 
-    def put(self, path: str, text: str, write: Callable[[Writer], None]) -> None:
+    def put(self, path: str, text: str, write: Callable[[Writer], object]) -> None:
         writer = Writer()
         write(writer)
         self.add(path, text, writer.finish())
 
     def count(self, path: str, number: int) -> None:
-        self.put(f"{path}.count", str(number), lambda writer: writer.u64(number))
+        self.put(f"{path}.count", str(number), lambda writer: writer.varint(number))
 
     def option(self, path: str, value: bytes | None, unset: str) -> None:
-        self.put(path, value.hex() if value else unset, lambda writer: writer.option(value, writer.raw))
+        self.put(
+            path,
+            value.hex() if value else unset,
+            lambda writer: writer.option(value, lambda w, it: w.fixed(it, 32)),
+        )

@@ -1,8 +1,4 @@
-"""Peer ids: ed25519 public keys (iroh's EndpointId), and what their holders sign.
-
-Source: iroh-base 0.97 ``key.rs`` (64 hex or unpadded base32 as text), domain fact sheet A.2 (a seed is the 32
-bytes of a digest).
-"""
+"""Peer ids: ed25519 public keys, and signatures under them. ``cryptography`` loads on first use."""
 
 from __future__ import annotations
 
@@ -11,32 +7,39 @@ import binascii
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from organismctl.identity.digest import is_hex64
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+PEER_ID_SIZE = 32
 SIGNATURE_SIZE = 64
+_BASE32_LENGTH = 52
 
 
 def parse_peer_id(text: str) -> bytes:
-    """A peer id's 32 bytes.
+    """Read a peer id: 64 hex characters, or base32 without padding (52 characters), either case.
 
-    Args:
-        text: 64 hex characters, or 52 characters of unpadded base32, either case.
+    Returns:
+        32 bytes. Whether they are a point of the curve shows when a signature is checked.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: Anything else.
     """
-    try:
-        if len(text) == 64:
-            return bytes.fromhex(text)
-        if len(text) == 52:
-            return base64.b32decode(text.upper() + "====")
-    except (ValueError, binascii.Error):
-        pass
-    raise ValueError("64 hex characters, or 52 of base32")
+    if is_hex64(text):
+        return bytes.fromhex(text)
+    if len(text) == _BASE32_LENGTH and text.isascii():
+        try:
+            raw = base64.b32decode(text.upper() + "====")
+        except binascii.Error as exc:
+            raise ValueError("not a peer id: neither 64 hex characters nor base32") from exc
+        # Four spare bits in the last character must be zero, or two texts would name one peer.
+        if base64.b32encode(raw).decode().rstrip("=") == text.upper():
+            return raw
+    raise ValueError("not a peer id: neither 64 hex characters nor 52 of unpadded base32")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _private(seed: bytes) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -51,20 +54,28 @@ def _public(peer_id: bytes) -> Ed25519PublicKey:
 
 
 def peer_id_from_seed(seed: bytes) -> bytes:
-    """The peer id whose secret key is this 32-byte seed."""
+    """The peer id of a 32-byte ed25519 seed.
+
+    Raises:
+        ValueError: The seed is not 32 bytes.
+    """
     return _private(seed).public_key().public_bytes_raw()
 
 
 def sign(seed: bytes, message: bytes) -> bytes:
-    """An ed25519 signature, 64 bytes."""
+    """The 64-byte ed25519 signature of a message.
+
+    Raises:
+        ValueError: The seed is not 32 bytes.
+    """
     return _private(seed).sign(message)
 
 
 def verify(peer_id: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the peer signed the message; ``False`` for anything malformed."""
+    """Whether a peer signed a message; a malformed id or signature is simply ``False``."""
     from cryptography.exceptions import InvalidSignature
 
-    if len(peer_id) != 32 or len(signature) != SIGNATURE_SIZE:
+    if len(peer_id) != PEER_ID_SIZE or len(signature) != SIGNATURE_SIZE:
         return False
     try:
         _public(peer_id).verify(signature, message)

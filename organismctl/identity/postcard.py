@@ -1,183 +1,173 @@
-"""Postcard, the compact encoding of serde that mosaik uses on the wire, as a strict writer and reader.
+"""The postcard encoding (https://postcard.jamesmunns.com/wire-format), written and read strictly.
 
-Source of the format: the postcard specification 1.0 (varints are LEB128, signed ones zigzag; text, bytes,
-sequences and maps are length-prefixed; an option is one byte 0 or 1; arrays of a fixed size have no prefix).
-The reader takes canonical encodings only, bounds every length by what is left, and never over-reads.
+Writing is canonical. Reading refuses what a writer never makes (overlong varints, other booleans than 0 and 1),
+so that one value has one encoding, and never allocates more than the input is long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from organismctl.errors import OrganismError
+
 T = TypeVar("T")
-Bytes = bytes
-"""``bytes`` under a name that the methods called ``bytes`` do not shadow."""
-Bool = bool
-"""Likewise for ``bool``."""
-U64_MAX = (1 << 64) - 1
-I64_MIN, I64_MAX = -(1 << 63), (1 << 63) - 1
+U64_MAX = 2**64 - 1
 
 
-class PostcardError(ValueError):
-    """The bytes are not the one canonical encoding of what was expected."""
+class PostcardError(OrganismError):
+    """Bytes that are not the postcard encoding of what was asked for, or a value that has none."""
 
 
 class Writer:
-    """Appends values to a buffer; each raises ``PostcardError`` on a bad value."""
+    """Collects an encoding; every method returns the writer, so that calls chain."""
 
     __slots__ = ("_out",)
 
     def __init__(self) -> None:
         self._out = bytearray()
 
-    def u64(self, value: int) -> None:
-        """An unsigned integer up to 64 bits, as a varint."""
+    def varint(self, value: int) -> Writer:
+        """An unsigned integer of up to 64 bits."""
         if not 0 <= value <= U64_MAX:
-            raise PostcardError(f"not an unsigned 64-bit integer: {value}")
-        out = self._out
+            raise PostcardError(f"{value} is not an unsigned 64-bit integer")
         while value > 0x7F:
-            out.append(value & 0x7F | 0x80)
+            self._out.append(value & 0x7F | 0x80)
             value >>= 7
-        out.append(value)
-
-    def i64(self, value: int) -> None:
-        """A signed integer of 64 bits, as a zigzag varint."""
-        if not I64_MIN <= value <= I64_MAX:
-            raise PostcardError(f"not a signed 64-bit integer: {value}")
-        self.u64((value << 1) ^ (value >> 63) if value >= 0 else ((-value) << 1) - 1)
-
-    def u8(self, value: int) -> None:
-        """One byte."""
-        if not 0 <= value <= 0xFF:
-            raise PostcardError(f"not a byte: {value}")
         self._out.append(value)
+        return self
 
-    def bool(self, value: Bool) -> None:  # the format's name
+    def zigzag(self, value: int) -> Writer:
+        """A signed integer of up to 64 bits."""
+        if not -(2**63) <= value < 2**63:
+            raise PostcardError(f"{value} is not a signed 64-bit integer")
+        return self.varint(value << 1 if value >= 0 else (-value << 1) - 1)
+
+    def boolean(self, value: bool) -> Writer:
         """One byte, 0 or 1."""
         self._out.append(1 if value else 0)
+        return self
 
-    def raw(self, value: Bytes) -> None:
-        """Bytes of a size that both sides know, without a prefix."""
+    def bytes(self, value: bytes) -> Writer:
+        """A length and the bytes."""
+        self.varint(len(value))
         self._out += value
+        return self
 
-    def bytes(self, value: Bytes) -> None:  # the format's name
-        """A length, then the bytes."""
-        self.u64(len(value))
-        self._out += value
-
-    def text(self, value: str) -> None:
-        """UTF-8 with its length in bytes."""
+    def text(self, value: str) -> Writer:
+        """A length and UTF-8."""
         try:
-            self.bytes(value.encode())
-        except UnicodeEncodeError as error:
-            raise PostcardError("text with a lone surrogate") from error
+            raw = value.encode()
+        except UnicodeEncodeError as exc:
+            raise PostcardError("text holds a lone surrogate, which UTF-8 cannot carry") from exc
+        return self.bytes(raw)
 
-    def option(self, value: T | None, put: Callable[[T], object]) -> None:
-        """0, or 1 and the value."""
-        self.bool(value is not None)
+    def fixed(self, value: bytes, size: int) -> Writer:
+        """Exactly ``size`` bytes without a length."""
+        if len(value) != size:
+            raise PostcardError(f"expected {size} bytes, got {len(value)}")
+        self._out += value
+        return self
+
+    def option(self, value: T | None, write: Callable[[Writer, T], object]) -> Writer:
+        """0 for ``None``; else 1 and the value."""
+        self.boolean(value is not None)
         if value is not None:
-            put(value)
+            write(self, value)
+        return self
 
-    def seq(self, values: list[T] | tuple[T, ...], put: Callable[[T], object]) -> None:
-        """A count, then the values."""
-        self.u64(len(values))
-        for value in values:
-            put(value)
+    def seq(self, values: Iterable[T], write: Callable[[Writer, T], object]) -> Writer:
+        """A length and the values."""
+        items = list(values)
+        self.varint(len(items))
+        for item in items:
+            write(self, item)
+        return self
 
-    def finish(self) -> Bytes:
-        """Everything written so far."""
-        return Bytes(self._out)
+    def finish(self) -> bytes:
+        """The encoding."""
+        return bytes(self._out)
 
 
 class Reader:
-    """Reads values in order; every method raises ``PostcardError`` on anything but the canonical form."""
+    """Reads an encoding from the front; every method raises :class:`PostcardError` and nothing else."""
 
-    __slots__ = ("_data", "_end", "_pos")
+    __slots__ = ("_data", "_position")
 
-    def __init__(self, data: Bytes) -> None:
-        self._data = Bytes(data)
-        self._pos = 0
-        self._end = len(self._data)
+    def __init__(self, data: bytes) -> None:
+        self._data = bytes(data)
+        self._position = 0
 
     @property
-    def left(self) -> int:
-        """How many bytes have not been read."""
-        return self._end - self._pos
+    def remaining(self) -> int:
+        """Bytes not read yet."""
+        return len(self._data) - self._position
 
-    def u64(self) -> int:
-        """An unsigned integer up to 64 bits."""
-        data, pos, shift, value = self._data, self._pos, 0, 0
-        while True:
-            if pos >= self._end:
-                raise PostcardError("ends inside a number")
-            byte = data[pos]
-            pos += 1
+    def _take(self, size: int) -> bytes:
+        if size > self.remaining:
+            raise PostcardError(f"{size} bytes wanted at {self._position}, {self.remaining} left")
+        start = self._position
+        self._position = start + size
+        return self._data[start : self._position]
+
+    def varint(self, maximum: int = U64_MAX) -> int:
+        """An unsigned integer up to ``maximum``."""
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self._take(1)[0]
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
-                break
-            shift += 7
-            if shift > 63:
-                raise PostcardError("a number longer than 64 bits")
-        if value > U64_MAX or (byte == 0 and shift):
-            raise PostcardError("a number in a non-canonical form")
-        self._pos = pos
-        return value
+                if byte == 0 and shift:
+                    raise PostcardError("overlong varint")
+                if value > maximum:
+                    raise PostcardError(f"{value} exceeds {maximum}")
+                return value
+        raise PostcardError("varint longer than 64 bits")
 
-    def i64(self) -> int:
-        """A signed integer of 64 bits."""
-        value = self.u64()
-        return -((value + 1) >> 1) if value & 1 else value >> 1
+    def zigzag(self) -> int:
+        """A signed 64-bit integer."""
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
 
-    def u8(self) -> int:
-        """One byte."""
-        return self.raw(1)[0]
+    def boolean(self) -> bool:
+        """0 or 1, nothing else."""
+        byte = self._take(1)[0]
+        if byte > 1:
+            raise PostcardError(f"{byte} is not a boolean")
+        return byte == 1
 
-    def bool(self) -> Bool:  # the format's name
-        """One byte, 0 or 1."""
-        value = self.u8()
-        if value > 1:
-            raise PostcardError(f"a flag of {value}")
-        return value == 1
-
-    def raw(self, size: int) -> Bytes:
-        """Exactly ``size`` bytes."""
-        if size > self.left:
-            raise PostcardError(f"ends early: {size} bytes expected, {self.left} left")
-        start = self._pos
-        self._pos = start + size
-        return self._data[start : self._pos]
-
-    def bytes(self, limit: int | None = None) -> Bytes:  # the format's name
-        """Length-prefixed bytes, at most ``limit``."""
-        size = self.u64()
+    def bytes(self, limit: int | None = None) -> bytes:
+        """A length and that many bytes, at most ``limit``."""
+        size = self.varint()
         if limit is not None and size > limit:
-            raise PostcardError(f"{size} bytes, at most {limit} are allowed")
-        return self.raw(size)
+            raise PostcardError(f"{size} bytes exceed the limit of {limit}")
+        return self._take(size)
 
     def text(self, limit: int | None = None) -> str:
-        """Length-prefixed UTF-8, at most ``limit`` bytes."""
+        """A length and UTF-8, at most ``limit`` bytes."""
+        raw = self.bytes(limit)
         try:
-            return self.bytes(limit).decode()
-        except UnicodeDecodeError as error:
-            raise PostcardError("text that is not UTF-8") from error
+            return raw.decode()
+        except UnicodeDecodeError as exc:
+            raise PostcardError("text is not UTF-8") from exc
 
-    def option(self, get: Callable[[], T]) -> T | None:
-        """``None``, or the value."""
-        return get() if self.bool() else None
+    def fixed(self, size: int) -> bytes:
+        """Exactly ``size`` bytes."""
+        return self._take(size)
 
-    def count(self, smallest: int = 1) -> int:
-        """A count of values of which each takes at least ``smallest`` bytes."""
-        count = self.u64()
-        if count * max(smallest, 1) > self.left:
-            raise PostcardError(f"{count} values cannot fit in {self.left} bytes")
-        return count
+    def option(self, read: Callable[[Reader], T]) -> T | None:
+        """A value or ``None``."""
+        return read(self) if self.boolean() else None
 
-    def seq(self, get: Callable[[], T], smallest: int = 1) -> tuple[T, ...]:
-        """A count, then as many values."""
-        return tuple(get() for _ in range(self.count(smallest)))
+    def seq(self, read: Callable[[Reader], T], limit: int | None = None) -> list[T]:
+        """A length and the values, at most ``limit`` of them; each must take at least one byte."""
+        count = self.varint()
+        bound = self.remaining if limit is None else min(limit, self.remaining)
+        if count > bound:
+            raise PostcardError(f"{count} items exceed the {bound} that may follow")
+        return [read(self) for _ in range(count)]
 
-    def end(self) -> None:
-        """Nothing may follow."""
-        if self.left:
-            raise PostcardError(f"{self.left} bytes after the end")
+    def finish(self) -> None:
+        """Check that nothing is left."""
+        if self.remaining:
+            raise PostcardError(f"{self.remaining} trailing bytes")

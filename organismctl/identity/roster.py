@@ -79,7 +79,7 @@ def majority(size: int) -> int:
 def roster_digest(peer_ids: Iterable[bytes]) -> bytes:
     """``H(domain ‖ postcard(sorted peer ids))``, 32 bytes: order does not count."""
     writer = Writer()
-    writer.seq(sorted(peer_ids), writer.raw)
+    writer.seq(sorted(peer_ids), lambda w, peer: w.fixed(peer, 32))
     return h(_DOMAIN + writer.finish())
 
 
@@ -155,10 +155,10 @@ def encode_link(link: RosterLink) -> bytes:
     """A link's postcard form."""
     writer = Writer()
     _put_change(writer, link.height, link.change)
-    writer.u64(len(link.signatures))
+    writer.varint(len(link.signatures))
     for peer, signature in link.signatures:
-        writer.raw(peer)
-        writer.raw(signature)
+        writer.fixed(peer, 32)
+        writer.fixed(signature, 64)
     return writer.finish()
 
 
@@ -169,18 +169,18 @@ def decode_link(data: bytes) -> RosterLink:
         PostcardError: It is anything else.
     """
     reader = Reader(data)
-    version, height, add = reader.u64(), reader.u64(), reader.bool()
-    peer_id = reader.raw(32)
-    count = reader.count(96)
+    version, height, add = reader.varint(), reader.varint(), reader.boolean()
+    peer_id = reader.fixed(32)
+    count = reader.varint()
     if count > MAX_MEMBERS:
         raise PostcardError(f"{count} signatures, at most {MAX_MEMBERS} are allowed")
-    signatures = tuple((reader.raw(32), reader.raw(64)) for _ in range(count))
-    reader.end()
+    signatures = tuple((reader.fixed(32), reader.fixed(64)) for _ in range(count))
+    reader.finish()
     return RosterLink(height, RosterChange(add, peer_id, version), signatures)
 
 
 def _put_change(writer: Writer, height: int, change: RosterChange) -> None:
-    writer.u64(change.version)
-    writer.u64(height)
-    writer.bool(change.add)
-    writer.raw(change.peer_id)
+    writer.varint(change.version)
+    writer.varint(height)
+    writer.boolean(change.add)
+    writer.fixed(change.peer_id, 32)

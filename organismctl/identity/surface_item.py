@@ -149,12 +149,12 @@ def encode_body(item: Item) -> bytes:
     """Postcard of the item alone: 0 = Fact, 1 = Retirement."""
     writer = Writer()
     if isinstance(item, Fact):
-        writer.u64(0)
+        writer.varint(0)
         writer.bytes(item.data)
     else:
-        writer.u64(1)
+        writer.varint(1)
         writer.text(item.effective_at)
-        writer.option(item.replacement, writer.text)
+        writer.option(item.replacement, Writer.text)
         writer.text(item.reason)
     return writer.finish()
 
@@ -167,21 +167,22 @@ def decode_body(data: bytes) -> Item:
     """
     reader = Reader(data)
     item = _body(reader)
-    reader.end()
+    reader.finish()
     return item
 
 
 def encode_item(item: SurfaceItem) -> bytes:
     """Postcard of a whole item."""
     writer = Writer()
-    writer.u64(item.seq)
-    writer.u64(item.height)
-    writer.raw(encode_body(item.item))
-    writer.u64(item.certificate.roster_version)
-    writer.u64(len(item.certificate.signatures))
+    writer.varint(item.seq)
+    writer.varint(item.height)
+    body = encode_body(item.item)
+    writer.fixed(body, len(body))
+    writer.varint(item.certificate.roster_version)
+    writer.varint(len(item.certificate.signatures))
     for peer, signature in item.certificate.signatures:
-        writer.raw(peer)
-        writer.raw(signature)
+        writer.fixed(peer, 32)
+        writer.fixed(signature, 64)
     return writer.finish()
 
 
@@ -192,12 +193,12 @@ def decode_item(data: bytes) -> SurfaceItem:
         PostcardError: It is anything else.
     """
     reader = Reader(data)
-    seq, height, body, version = reader.u64(), reader.u64(), _body(reader), reader.u64()
-    count = reader.count(96)
+    seq, height, body, version = reader.varint(), reader.varint(), _body(reader), reader.varint()
+    count = reader.varint()
     if count > MAX_MEMBERS:
         raise PostcardError(f"{count} signatures, at most {MAX_MEMBERS} are allowed")
-    signatures = tuple((reader.raw(32), reader.raw(64)) for _ in range(count))
-    reader.end()
+    signatures = tuple((reader.fixed(32), reader.fixed(64)) for _ in range(count))
+    reader.finish()
     peers = [peer for peer, _ in signatures]
     if peers != sorted(set(peers)):
         raise PostcardError("signatures that are not sorted by peer, once each")
@@ -205,11 +206,11 @@ def decode_item(data: bytes) -> SurfaceItem:
 
 
 def _body(reader: Reader) -> Item:
-    kind = reader.u64()
+    kind = reader.varint()
     if kind == 0:
         return Fact(reader.bytes(MAX_ITEM))
     if kind == 1:
         return RetirementMarker(
-            reader.text(MAX_TEXT), reader.option(lambda: reader.text(MAX_TEXT)), reader.text(MAX_TEXT)
+            reader.text(MAX_TEXT), reader.option(lambda r: r.text(MAX_TEXT)), reader.text(MAX_TEXT)
         )
     raise PostcardError(f"an item of kind {kind}")

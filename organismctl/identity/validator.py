@@ -1,97 +1,101 @@
-"""Validators of tickets and their signatures, the part of a validator that mosaik folds into a group id.
+"""Ticket validators as configuration: what they demand, and the signature that mosaik folds into a GroupId.
 
-Sources: mosaik 0.3.18 ``tickets/jwt.rs`` and ``tee/tdx/{measure,validator}.rs`` (domain fact sheet A.7, A.8).
-Durations are whole seconds here, because that is all that the signatures see; ``None`` means unset.
+mosaik's signature cannot tell some policies apart (no list from a list with one empty name, ``a,b`` from ``a`` and
+``b``, no limit from a limit of zero). :func:`validator_problems` names those spellings, so that they are refused
+before a fingerprint is made. Sources: mosaik ``tickets/jwt.rs`` and ``tee/tdx/{measure,validator}.rs``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TypeAlias
 
 from organismctl.identity.digest import derive, uid
 
 JWT_CLASS = uid("mosaik.tickets.jwt.v1")
 TDX_CLASS = uid("mosaik.tee.tdx.ticket.v1")
-TDX_CRITERIA = uid("mosaik.tee.tdx.measurements-criteria.v1")
-
-KEY_SIZES = {"HS256": 32, "HS384": 48, "HS512": 64, "ES256": 33, "ES384": 49, "ES512": 67, "EdDSA": 32}
-"""Bytes of a verifying key by algorithm (SEC1 compressed for ES*)."""
-SHARED = frozenset({"HS256", "HS384", "HS512"})
-"""Algorithms whose verifying key is the signing secret itself."""
-_FINGERPRINT_TAGS = {alg: uid(alg.lower()) for alg in KEY_SIZES} | {"EdDSA": uid("EdDsa")}
-
+_CRITERIA = uid("mosaik.tee.tdx.measurements-criteria.v1")
+MEASUREMENT_SIZE = 48
 REGISTERS = ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3")
-REGISTER_SIZE = 48
-_PLACEHOLDERS = {
-    name: bytes([byte]) * REGISTER_SIZE for name, byte in zip(REGISTERS, (9, 1, 2, 3, 4), strict=True)
+# What mosaik hashes where a register is left open; a pinned register of this value would look the same.
+PLACEHOLDERS = {
+    name: bytes([n]) * MEASUREMENT_SIZE for name, n in zip(REGISTERS, (9, 1, 2, 3, 4), strict=True)
 }
-_UNSET_8 = b"\0" * 8
-U64_MAX = (1 << 64) - 1
-I64_MAX = (1 << 63) - 1
+KEY_SIZES = {"HS256": 32, "HS384": 48, "HS512": 64, "ES256": 33, "ES384": 49, "ES512": 67, "EdDSA": 32}
+SECRET_ALGS = ("HS256", "HS384", "HS512")
+# mosaik's id for EdDSA has its own mixed case.
+_FINGERPRINT_IDS = {alg: uid("EdDsa" if alg == "EdDSA" else alg.lower()) for alg in KEY_SIZES}
+REGISTERED_CLAIMS = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti")
+_I64_MAX = 2**63 - 1
+
+ClaimValue: TypeAlias = "None | bool | int | str"
+ProblemRow: TypeAlias = "tuple[str, str, str]"
 
 
 def key_fingerprint(alg: str, key: bytes) -> bytes:
-    """The fingerprint of a verifying key, 32 bytes.
+    """mosaik's fingerprint of a verifying key.
 
     Args:
-        alg: One of :data:`KEY_SIZES`.
-        key: Its raw bytes; for HS* the shared secret.
+        alg: One of the seven names of :data:`KEY_SIZES`.
+        key: The shared secret, the compressed SEC1 point or the ed25519 public key.
 
     Raises:
-        ValueError: The algorithm is unknown or the size does not fit it.
+        ValueError: An unknown algorithm.
     """
-    size = KEY_SIZES.get(alg)
-    if size is None:
-        raise ValueError(f"unknown algorithm {alg!r}; known: {', '.join(KEY_SIZES)}")
-    if len(key) != size:
-        raise ValueError(f"{alg} keys have {size} bytes, this one has {len(key)}")
-    return derive(_FINGERPRINT_TAGS[alg], key)
+    if alg not in _FINGERPRINT_IDS:
+        raise ValueError(f"{alg!r} is not one of {', '.join(KEY_SIZES)}")
+    return derive(_FINGERPRINT_IDS[alg], key)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class JwtKey:
-    """A verifying key, or only its fingerprint where the key is a secret.
+    """One verifying key, by its bytes or by its fingerprint alone.
 
-    Attributes:
-        alg: One of :data:`KEY_SIZES`.
-        key: Raw bytes, or ``None``. A shared secret never shows in ``repr``.
-        given_fingerprint: 32 bytes when ``key`` is ``None``.
+    A raw ``HS*`` key is the signing secret: fit for an issuer or a validation, never for a published config.
     """
 
     alg: str
-    key: bytes | None = field(default=None, repr=False)
-    given_fingerprint: bytes | None = None
+    key: bytes | None = None
+    fingerprint: bytes | None = None
 
-    @cached_property
-    def fingerprint(self) -> bytes:
-        """The fingerprint that mosaik gives the key.
+    def key_id(self) -> bytes:
+        """The 32-byte fingerprint, computed when the key itself is here.
 
         Raises:
-            ValueError: Neither a fitting key nor a fingerprint is there.
+            ValueError: Neither key nor fingerprint, or an unknown algorithm.
         """
         if self.key is not None:
             return key_fingerprint(self.alg, self.key)
-        if self.given_fingerprint is None:
-            raise ValueError(f"the {self.alg} key has neither bytes nor a fingerprint")
-        return self.given_fingerprint
+        if self.fingerprint is None:
+            raise ValueError(f"{self.alg} key has neither key nor fingerprint")
+        return self.fingerprint
+
+    @property
+    def secret(self) -> bool:
+        """Whether this holds a shared secret."""
+        return self.alg in SECRET_ALGS and self.key is not None
+
+    def __repr__(self) -> str:
+        """Names the algorithm and, where it is public, the key."""
+        shown = "<secret>" if self.secret else (self.key or self.fingerprint or b"").hex()
+        return f"JwtKey({self.alg}, {shown})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JwtValidator:
-    """mosaik's ``Jwt`` validator.
+    """mosaik's ``Jwt`` validator; names of issuers and audiences stay in the order of the file.
 
     Attributes:
-        keys: In insertion order; the order is part of the signature.
-        issuers: Accepted ``iss`` values; empty = any.
-        audiences: Accepted ``aud`` values; empty = any.
-        subject: Required ``sub``; ``None`` = the peer id in lowercase hex.
-        allow_non_expiring: Whether a ticket may lack ``exp``.
-        max_lifetime_s: Longest remaining life, seconds.
-        max_age_s: Longest time since ``iat``, seconds.
-        claims: Private claims that must be equal: text, integers, booleans.
+        keys: At least one.
+        issuers: Allowed ``iss``; empty: any.
+        audiences: Allowed ``aud``; empty: any.
+        subject: The required ``sub``; ``None``: the peer id in lowercase hex.
+        allow_non_expiring: Whether a token without ``exp`` passes.
+        max_lifetime_s: Longest remaining life, whole seconds.
+        max_age_s: Longest time since ``iat``, whole seconds.
+        claims: Private claims that must be equal.
     """
 
     keys: tuple[JwtKey, ...]
@@ -101,35 +105,44 @@ class JwtValidator:
     allow_non_expiring: bool = False
     max_lifetime_s: int | None = None
     max_age_s: int | None = None
-    claims: Mapping[str, str | int | bool] = field(default_factory=dict)
+    claims: Mapping[str, ClaimValue] = field(default_factory=dict, hash=False)
 
     @property
-    def ticket_class(self) -> bytes:
-        """The class of the tickets that it judges."""
+    def type(self) -> str:
+        """The name in organism.toml."""
+        return "jwt"
+
+    @property
+    def class_(self) -> bytes:
+        """The ticket class that this validates."""
         return JWT_CLASS
 
     def signature(self) -> bytes:
-        """The validator's signature, 32 bytes (domain fact sheet A.7)."""
-        signature = JWT_CLASS
+        """mosaik's signature of this configuration, 32 bytes.
+
+        Raises:
+            ValueError: A key without bytes and fingerprint, or a duration out of range.
+        """
+        digest = JWT_CLASS
         for key in self.keys:
-            signature = derive(signature, key.alg, key.fingerprint)
-        signature = derive(
-            signature,
+            digest = derive(digest, key.alg, key.key_id())
+        digest = derive(
+            digest,
             b"\x01" if self.allow_non_expiring else b"\x00",
             ",".join(self.issuers),
             ",".join(self.audiences),
             self.subject or "",
-            (self.max_lifetime_s or 0).to_bytes(8, "little"),
-            (self.max_age_s or 0).to_bytes(8, "little"),
+            _u64(self.max_lifetime_s),
+            _u64(self.max_age_s),
         )
         for name in sorted(self.claims, key=str.encode):
-            signature = derive(signature, name, _compact(self.claims[name]))
-        return signature
+            digest = derive(digest, name, compact_json(self.claims[name]))
+        return digest
 
 
-@dataclass(frozen=True)
-class TdxMeasurements:
-    """Criteria on a quote's registers: 48 bytes each; ``None`` matches anything."""
+@dataclass(frozen=True, slots=True)
+class TdxCriteria:
+    """Expected registers, 48 bytes each; ``None`` matches anything."""
 
     mrtd: bytes | None = None
     rtmr0: bytes | None = None
@@ -138,133 +151,152 @@ class TdxMeasurements:
     rtmr3: bytes | None = None
 
     def signature(self) -> bytes:
-        """``criteria(…)`` of the domain fact sheet A.8, 32 bytes."""
-        return derive(TDX_CRITERIA, *(getattr(self, name) or _PLACEHOLDERS[name] for name in REGISTERS))
+        """mosaik's signature of these criteria, 32 bytes."""
+        return derive(_CRITERIA, *(self.get(name) or PLACEHOLDERS[name] for name in REGISTERS))
 
-    def mismatches(self, seen: Mapping[str, bytes]) -> tuple[str, ...]:
-        """Names of the registers that are set here and differ from those seen."""
-        return tuple(
-            name
-            for name in REGISTERS
-            if getattr(self, name) is not None and getattr(self, name) != seen.get(name)
-        )
+    def get(self, register: str) -> bytes | None:
+        """The expected value of one of :data:`REGISTERS`."""
+        value: bytes | None = getattr(self, register)
+        return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TdxValidator:
-    """mosaik's ``Tdx`` validator: measurements match, no chain to Intel's root is walked.
+    """mosaik's ``Tdx`` validator: measurements that must match; hardware is not proven by it.
 
     Attributes:
-        baseline: Criteria that every ticket must meet.
-        variants: Where there are any, at least one must be met too.
-        max_age_s: Longest time since the quote, seconds.
+        baseline: What every ticket must match.
+        variants: At least one of these, when there are any.
+        max_age_s: Longest time since the quote, whole seconds.
         not_before_s: Earliest time of the quote, Unix seconds.
-        max_lifetime_s: Longest remaining life, seconds; a never-expiring ticket fails when set.
+        max_lifetime_s: Longest time from quote to expiry, whole seconds.
     """
 
-    baseline: TdxMeasurements = field(default_factory=TdxMeasurements)
-    variants: tuple[TdxMeasurements, ...] = ()
+    baseline: TdxCriteria = field(default_factory=TdxCriteria)
+    variants: tuple[TdxCriteria, ...] = ()
     max_age_s: int | None = None
     not_before_s: int | None = None
     max_lifetime_s: int | None = None
 
     @property
-    def ticket_class(self) -> bytes:
-        """The class of the tickets that it judges."""
+    def type(self) -> str:
+        """The name in organism.toml."""
+        return "tdx"
+
+    @property
+    def class_(self) -> bytes:
+        """The ticket class that this validates."""
         return TDX_CLASS
 
     def signature(self) -> bytes:
-        """The validator's signature, 32 bytes (domain fact sheet A.8)."""
-        return derive(
-            TDX_CLASS,
-            self.baseline.signature(),
-            *(variant.signature() for variant in self.variants),
-            _fixed(self.max_age_s, signed=False),
-            _fixed(self.not_before_s, signed=True),
-            _fixed(self.max_lifetime_s, signed=False),
-        )
+        """mosaik's signature of this configuration, 32 bytes."""
+        criteria = (c.signature() for c in (self.baseline, *self.variants))
+        not_before = (self.not_before_s or 0).to_bytes(8, "little", signed=True)
+        return derive(TDX_CLASS, *criteria, _u64(self.max_age_s), not_before, _u64(self.max_lifetime_s))
 
 
-def validator_problems(validator: JwtValidator | TdxValidator) -> list[tuple[str, str, str]]:
-    """Spellings that mosaik's signature cannot tell from another, and values that it cannot hold.
+def _u64(value: int | None) -> bytes:
+    return (value or 0).to_bytes(8, "little")
+
+
+def compact_json(value: ClaimValue) -> str:
+    """A claim as serde_json prints it: no blanks, non-ASCII as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def validator_problems(validator: JwtValidator | TdxValidator) -> list[ProblemRow]:
+    """Every reason for which a validator may not stand in a published config.
 
     Returns:
-        ``(key, found, allowed)`` for each, keys relative to the validator's table; empty when there is none.
+        Rows of (key within the validator's table, what was found without secrets, what is allowed).
     """
-    found = _jwt_problems(validator) if isinstance(validator, JwtValidator) else _tdx_problems(validator)
-    return list(found)
+    if isinstance(validator, TdxValidator):
+        return _tdx_problems(validator)
+    return _jwt_problems(validator)
 
 
-def _jwt_problems(validator: JwtValidator) -> Iterator[tuple[str, str, str]]:
-    if not validator.keys:
-        yield "keys", "no key", "at least one key"
-    for index, key in enumerate(validator.keys):
-        if key.alg not in KEY_SIZES:
-            yield f"keys[{index}].alg", repr(key.alg), ", ".join(KEY_SIZES)
-        elif key.key is not None and key.alg in SHARED:
-            yield (
-                f"keys[{index}].key",
+def _seconds_problem(key: str, value: object) -> list[ProblemRow]:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _I64_MAX):
+        return []
+    return [(key, str(value), "whole seconds, at least 1s: mosaik's signature reads less as no limit")]
+
+
+def _key_problems(index: int, key: JwtKey) -> list[ProblemRow]:
+    where = f"keys[{index}]"
+    if key.alg not in KEY_SIZES:
+        return [(f"{where}.alg", repr(key.alg), f"one of {', '.join(KEY_SIZES)}")]
+    if key.secret:
+        return [
+            (
+                f"{where}.key",
                 "a shared secret",
-                f"fingerprint = mosaik's fingerprint of the {key.alg} key",
+                f"for {key.alg} only `fingerprint`: the key signs tickets too",
             )
-        elif key.key is not None and len(key.key) != KEY_SIZES[key.alg]:
-            yield (
-                f"keys[{index}].key",
-                f"{len(key.key)} bytes",
-                f"{KEY_SIZES[key.alg]} bytes in hex for {key.alg}",
-            )
-        elif key.key is None and key.given_fingerprint is None:
-            yield f"keys[{index}]", "neither key nor fingerprint", "key or fingerprint, in hex"
-    for name, values in (("issuers", validator.issuers), ("audiences", validator.audiences)):
-        for index, value in enumerate(values):
-            if not value or "," in value:
-                yield (
-                    f"{name}[{index}]",
-                    repr(value),
-                    "non-empty text without a comma (mosaik joins them with commas)",
-                )
-    if validator.subject == "":
-        yield "subject", "empty text", "non-empty text, or no key at all"
-    for name in ("max_lifetime", "max_age"):
-        yield from _seconds(name, getattr(validator, f"{name}_s"))
+        ]
+    if key.key is None and key.fingerprint is None:
+        return [(where, "neither key nor fingerprint", "`key` or `fingerprint`")]
+    if key.key is not None and key.fingerprint is not None and key.key_id() != key.fingerprint:
+        return [(f"{where}.fingerprint", "another key's fingerprint", "one of `key` and `fingerprint`")]
+    if key.key is None:
+        found = len(key.fingerprint or b"")
+        return [] if found == 32 else [(f"{where}.fingerprint", f"{found} bytes", "32 bytes in hex")]
+    size = KEY_SIZES[key.alg]
+    if len(key.key) != size:
+        return [(f"{where}.key", f"{len(key.key)} bytes", f"{size} bytes in hex for {key.alg}")]
+    if key.alg.startswith("ES") and key.key[0] not in (2, 3):
+        return [(f"{where}.key", f"first byte {key.key[0]:02x}", "a compressed SEC1 point: 02 or 03 first")]
+    return []
 
 
-def _tdx_problems(validator: TdxValidator) -> Iterator[tuple[str, str, str]]:
-    for prefix, criteria in (
-        ("", validator.baseline),
-        *((f"variants[{index}].", variant) for index, variant in enumerate(validator.variants)),
-    ):
-        for name in REGISTERS:
-            value = getattr(criteria, name)
+def _name_problems(key: str, names: tuple[str, ...]) -> list[ProblemRow]:
+    rows = []
+    for index, name in enumerate(names):
+        if not name or "," in name:
+            rows.append((f"{key}[{index}]", repr(name), "a name without commas, not empty"))
+    return rows
+
+
+def _jwt_problems(validator: JwtValidator) -> list[ProblemRow]:
+    rows: list[ProblemRow] = []
+    if not validator.keys:
+        rows.append(("keys", "no key", "at least one key"))
+    for index, key in enumerate(validator.keys):
+        rows += _key_problems(index, key)
+    rows += _name_problems("issuers", validator.issuers)
+    rows += _name_problems("audiences", validator.audiences)
+    if validator.subject is not None and not validator.subject:
+        rows.append(("subject", "empty", "a text, or no key at all: mosaik's signature reads both alike"))
+    rows += _seconds_problem("max_lifetime", validator.max_lifetime_s)
+    rows += _seconds_problem("max_age", validator.max_age_s)
+    for name, value in validator.claims.items():
+        where = f"claims.{name}"
+        if name in REGISTERED_CLAIMS:
+            rows.append(
+                (where, "a registered claim", "a private claim: mosaik never finds a registered one here")
+            )
+        elif not (value is None or isinstance(value, (bool, int, str))):
+            rows.append((where, type(value).__name__, "text, integer, boolean or null"))
+        elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+            rows.append((where, "an integer out of range", "a 64-bit integer"))
+    return rows
+
+
+def _tdx_problems(validator: TdxValidator) -> list[ProblemRow]:
+    rows: list[ProblemRow] = []
+    tables = [("", validator.baseline)]
+    tables += [(f"variants[{index}].", variant) for index, variant in enumerate(validator.variants)]
+    for prefix, criteria in tables:
+        for register in (f.name for f in fields(TdxCriteria)):
+            value = criteria.get(register)
             if value is None:
                 continue
-            if len(value) != REGISTER_SIZE:
-                yield f"{prefix}{name}", f"{len(value)} bytes", f"{REGISTER_SIZE} bytes in hex"
-            elif value == _PLACEHOLDERS[name]:
-                yield (
-                    f"{prefix}{name}",
-                    "mosaik's placeholder for an unset register",
-                    "any other value, or no key at all",
+            if len(value) != MEASUREMENT_SIZE:
+                rows.append((prefix + register, f"{len(value)} bytes", "48 bytes in hex"))
+            elif value == PLACEHOLDERS[register]:
+                rows.append(
+                    (prefix + register, "mosaik's placeholder", "a measurement; leave it out to match any")
                 )
-    yield from _seconds("max_age", validator.max_age_s)
-    yield from _seconds("max_lifetime", validator.max_lifetime_s)
-    if validator.not_before_s is not None and not 0 < validator.not_before_s <= I64_MAX:
-        yield "not_before", str(validator.not_before_s), "a time after 1970"
-
-
-def _seconds(name: str, value: int | None) -> Iterator[tuple[str, str, str]]:
-    if value is not None and not 0 < value <= U64_MAX:
-        yield (
-            name,
-            f"{value} s",
-            "at least one whole second, or no key at all (mosaik cannot tell zero from unset)",
-        )
-
-
-def _fixed(value: int | None, *, signed: bool) -> bytes:
-    return _UNSET_8 if value is None else value.to_bytes(8, "little", signed=signed)
-
-
-def _compact(value: str | int | bool) -> str:
-    """serde_json's compact rendering; equal to Python's for text, integers and booleans."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    rows += _seconds_problem("max_age", validator.max_age_s)
+    rows += _seconds_problem("not_before", validator.not_before_s)
+    rows += _seconds_problem("max_lifetime", validator.max_lifetime_s)
+    return rows

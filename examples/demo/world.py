@@ -1,0 +1,162 @@
+"""The demo's world: a folder, the organisms in it, and every process that was started there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ORGANISMCTL = [sys.executable, "-m", "organismctl"]
+
+
+@dataclass
+class Outcome:
+    """What one command did."""
+
+    argv: Sequence[str]
+    code: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> dict:
+        """The command's JSON output."""
+        return json.loads(self.stdout)
+
+
+@dataclass
+class World:
+    """Runs commands, shows them, and ends all that it started."""
+
+    folder: Path
+    deployments: list[Path] = field(default_factory=list)
+    background: list[subprocess.Popen] = field(default_factory=list)
+
+    def run(
+        self,
+        *args: str,
+        expect: int | Sequence[int] = 0,
+        cwd: Path | None = None,
+        show: bool = True,
+        env: dict[str, str] | None = None,
+    ) -> Outcome:
+        """Run ``organismctl ARGS`` and show it as an operator would see it.
+
+        Raises:
+            SystemExit: The exit code is not the expected one; the demo ends there.
+        """
+        if show:
+            say(f"$ organismctl {' '.join(args)}")
+        done = subprocess.run(
+            [*ORGANISMCTL, *args],
+            cwd=cwd or self.folder,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "100", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        outcome = Outcome(args, done.returncode, done.stdout, done.stderr)
+        expected = [expect] if isinstance(expect, int) else list(expect)
+        if show or done.returncode not in expected:
+            for line in (done.stdout + done.stderr).rstrip().splitlines():
+                say(f"  {line}")
+            say(f"  [exit {done.returncode}]")
+        if done.returncode not in expected:
+            raise SystemExit(f"the demo stops: expected exit {expected}, got {done.returncode}; files: {self.folder}")
+        return outcome
+
+    def start(self, *args: str, stdout: Path, cwd: Path | None = None) -> subprocess.Popen:
+        """Start ``organismctl ARGS`` in the background, its output going to a file."""
+        say(f"$ organismctl {' '.join(args)} > {stdout.name} &")
+        with stdout.open("wb") as out, stdout.with_suffix(".err").open("wb") as err:
+            process = subprocess.Popen(
+                [*ORGANISMCTL, *args], cwd=cwd or self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        self.background.append(process)
+        return process
+
+    def serve(self, deployment: Path, *nodes: str) -> None:
+        """Start nodes; they are stopped at the end, whatever happens."""
+        if deployment not in self.deployments:
+            self.deployments.append(deployment)
+        for node in nodes:
+            self.run("committee", "serve", "--deployment", str(deployment), "--node", node, "--detach", show=False)
+
+    def close(self) -> None:
+        """End every process that the demo started."""
+        for process in self.background:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        for deployment in self.deployments:
+            subprocess.run(
+                [*ORGANISMCTL, "committee", "stop", "--deployment", str(deployment), "--all"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """A world in a new folder; on leaving, also by Ctrl-C, everything it started is stopped."""
+
+    def interrupted(_signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupted)
+    folder.mkdir(parents=True)
+    made = World(folder)
+    try:
+        yield made
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        made.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def say(text: str) -> None:
+    """One line of the demo's own output, at once."""
+    print(text, flush=True)
+
+
+def scene(number: int, title: str) -> None:
+    """A heading."""
+    say(f"\n== {number}. {title} ==")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def wait_for(what: str, probe, timeout: float = 30.0) -> None:  # noqa: ANN001
+    """Wait until a condition holds.
+
+    Raises:
+        SystemExit: It did not in time.
+    """
+    end = time.monotonic() + timeout
+    while not probe():
+        if time.monotonic() > end:
+            raise SystemExit(f"the demo stops: {what} did not happen within {timeout:.0f} s")
+        time.sleep(0.1)

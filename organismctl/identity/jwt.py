@@ -1,0 +1,418 @@
+"""JWT tickets: decoding, validation in mosaik's order with the failing step named, and issuing.
+
+Source of the order and of every rule: mosaik 0.3.18 ``tickets/jwt.rs`` (its strictness is that of serde_json
+and of base64's URL-safe alphabet without padding). Step names, in order: ``utf-8``, ``parts``, ``header``,
+``algorithm``, ``signature``, ``claims``, ``issuer``, ``subject``, ``not-before``, ``expiry-missing``,
+``expired``, ``max-lifetime``, ``issued-at-missing``, ``max-age``, ``audience``, ``claim``, ``expiry-range``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from organismctl.identity.validator import SECRET_ALGS, JwtKey, JwtValidator
+from organismctl.identity.verdict import TicketVerdict
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve
+    from cryptography.hazmat.primitives.hashes import HashAlgorithm
+
+MAX_TICKET = 64 * 1024
+"""Longest ticket that is looked at, bytes."""
+_TEXT_CLAIMS = ("iss", "sub", "aud", "jti")
+_TIME_CLAIMS = ("exp", "nbf", "iat")
+_U64_MAX = (1 << 64) - 1
+_LAST_TIME = 8_210_266_876_799
+"""The last second that chrono can hold (year 262142)."""
+_HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+_COORDINATE = {"ES256": 32, "ES384": 48, "ES512": 66}
+_ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+class _StepError(Exception):
+    """A step failed: its name, and one line."""
+
+    def __init__(self, step: str, detail: str) -> None:
+        super().__init__(step)
+        self.step = step
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class JwtTicket:
+    """A decoded ticket, its signature not yet judged.
+
+    Attributes:
+        alg: The header's algorithm.
+        registered: Those of ``iss``, ``sub``, ``aud``, ``jti`` (text), ``exp``, ``nbf``, ``iat`` (Unix seconds)
+            that are there.
+        private: All other claims.
+        signed: What the signature covers.
+        signature: Raw signature bytes.
+    """
+
+    alg: str
+    registered: Mapping[str, Any]
+    private: Mapping[str, Any]
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+def inspect_jwt(data: bytes) -> JwtTicket:
+    """Decode a ticket without judging it.
+
+    Raises:
+        ValueError: It does not decode; the message names the step.
+    """
+    try:
+        header, claims, signature, signed = _split(data)
+        alg = _algorithm(header)
+        registered, private = _claims(claims)
+        return JwtTicket(alg, registered, private, signed, _base64(signature, "signature"))
+    except _StepError as error:
+        raise ValueError(f"{error.step}: {error.detail}") from None
+
+
+def validate_jwt(data: bytes, validator: JwtValidator, peer_id: bytes, now_s: int) -> TicketVerdict:
+    """Judge a ticket as mosaik does; never raises.
+
+    Args:
+        data: The ticket's bytes.
+        validator: The validator of the side that admits.
+        peer_id: The holder's peer id, 32 bytes.
+        now_s: The moment of judgement, Unix seconds.
+    """
+    times: dict[str, Any] = {}
+    try:
+        header, claims, signature, signed = _split(data)
+        alg = _algorithm(header)
+        unknown = _check_signature(alg, validator.keys, signed, signature)
+        registered, private = _claims(claims)
+        times = _times(registered, validator)
+        _check_claims(registered, private, validator, peer_id, now_s)
+    except _StepError as error:
+        times = times or _times_unproven(data, validator)
+        return TicketVerdict(False, error.step, error.detail, **times)
+    if unknown:
+        return TicketVerdict(None, None, unknown, **times)
+    return TicketVerdict(True, **times)
+
+
+def issue_jwt(
+    alg: str,
+    secret: bytes,
+    peer_id: bytes,
+    *,
+    issued_at_s: int,
+    expires_at_s: int | None,
+    issuer: str | None = None,
+    audience: str | None = None,
+    subject: str | None = None,
+    not_before_s: int | None = None,
+    token_id: str | None = None,
+    claims: Mapping[str, str | int | bool] | None = None,
+) -> bytes:
+    """Build a signed ticket as mosaik's ``JwtTicketBuilder`` does.
+
+    Args:
+        alg: One of the seven algorithms.
+        secret: The raw private key: HS* secret, big-endian ES* scalar, or ed25519 seed.
+        peer_id: The holder; ``sub`` unless ``subject`` overrides it.
+        issued_at_s: ``iat``, Unix seconds.
+        expires_at_s: ``exp``, Unix seconds; ``None`` for a ticket that never expires.
+        issuer: ``iss``.
+        audience: ``aud``.
+        subject: ``sub`` when it is not the peer id.
+        not_before_s: ``nbf``, Unix seconds.
+        token_id: ``jti``.
+        claims: Private claims.
+
+    Returns:
+        The ticket's bytes.
+    """
+    payload: dict[str, Any] = {
+        "iss": issuer,
+        "sub": subject if subject is not None else peer_id.hex(),
+        "aud": audience,
+        "exp": expires_at_s,
+        "nbf": not_before_s,
+        "iat": issued_at_s,
+        "jti": token_id,
+    }
+    body = {key: value for key, value in payload.items() if value is not None} | dict(claims or {})
+    header = f'{{"alg":"{alg}","typ":"JWT"}}'.encode()
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    signed = _unpadded(header) + b"." + _unpadded(text)
+    return signed + b"." + _unpadded(_sign(alg, secret, signed))
+
+
+def public_key(alg: str, secret: bytes) -> bytes:
+    """The verifying key of a private key, in the raw form that organism.toml holds."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    if alg in SECRET_ALGS:
+        return secret
+    if alg == "EdDSA":
+        return ed25519.Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    private = ec.derive_private_key(int.from_bytes(secret, "big"), _curve(alg))
+    return private.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
+    )
+
+
+def _split(data: bytes) -> tuple[str, str, str, bytes]:
+    if len(data) > MAX_TICKET:
+        raise _StepError("parts", f"{len(data)} bytes; tickets over {MAX_TICKET} bytes are not looked at")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise _StepError("utf-8", "the bytes are not UTF-8") from None
+    parts = text.split(".", 2)
+    if len(parts) != 3:
+        raise _StepError("parts", f"{len(parts)} dot-separated parts, three are needed")
+    return parts[0], parts[1], parts[2], f"{parts[0]}.{parts[1]}".encode()
+
+
+def _base64(text: str, step: str) -> bytes:
+    raw = text.encode()
+    try:
+        if not _ALPHABET.issuperset(raw):
+            raise ValueError
+        decoded = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+        if _unpadded(decoded) != raw:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise _StepError(step, "not URL-safe base64 without padding") from None
+    return decoded
+
+
+def _unpadded(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _json_object(data: bytes, step: str) -> list[tuple[str, Any]]:
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    try:
+        pairs = json.loads(data.decode(), object_pairs_hook=_Pairs, parse_constant=refuse)
+        if not isinstance(pairs, _Pairs):
+            raise ValueError  # noqa: TRY301, TRY004 # one exit for everything that serde refuses
+        json.dumps(pairs, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise _StepError(step, "not a JSON object") from None
+    return pairs
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with its repeated keys."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Pairs):
+        return {key: _plain(item) for key, item in value}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _algorithm(header: str) -> str:
+    alg = dict(_json_object(_base64(header, "header"), "header")).get("alg")
+    if not isinstance(alg, str):
+        raise _StepError("header", "no text under alg")
+    return alg
+
+
+def _claims(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    pairs = _json_object(_base64(text, "claims"), "claims")
+    registered: dict[str, Any] = {}
+    private: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in _TEXT_CLAIMS and name not in _TIME_CLAIMS:
+            private[name] = _plain(value)
+            continue
+        if name in registered:
+            raise _StepError("claims", f"{name} stands twice")
+        if value is not None and not _fits(name, value):
+            kind = "text" if name in _TEXT_CLAIMS else "a whole number of seconds, zero or more"
+            raise _StepError("claims", f"{name} is not {kind}")
+        registered[name] = value
+    return {name: value for name, value in registered.items() if value is not None}, private
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in _TEXT_CLAIMS:
+        return isinstance(value, str)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _U64_MAX
+
+
+def _check_signature(alg: str, keys: tuple[JwtKey, ...], signed: bytes, signature: str) -> str:
+    """Returns why it cannot be judged here, empty when it verifies."""
+    fitting = [key for key in keys if key.alg == alg]
+    if not fitting:
+        known = ", ".join(sorted({key.alg for key in keys})) or "none"
+        raise _StepError(
+            "algorithm", f"the ticket is signed with {alg[:16]!r}, the validator has keys for: {known}"
+        )
+    raw = _base64(signature, "signature")
+    if any(key.key is not None and _verifier(alg, key.key)(signed, raw) for key in fitting):
+        return ""
+    if any(key.key is None for key in fitting):
+        return f"the {alg} key is a shared secret and is not here; its signature cannot be checked"
+    raise _StepError("signature", f"it verifies under none of the validator's {len(fitting)} {alg} key(s)")
+
+
+def _check_claims(
+    registered: Mapping[str, Any],
+    private: Mapping[str, Any],
+    validator: JwtValidator,
+    peer_id: bytes,
+    now_s: int,
+) -> None:
+    for step, detail in _claim_faults(registered, private, validator, peer_id, now_s):
+        raise _StepError(step, detail)
+
+
+def _claim_faults(
+    registered: Mapping[str, Any],
+    private: Mapping[str, Any],
+    validator: JwtValidator,
+    peer_id: bytes,
+    now_s: int,
+) -> Iterator[tuple[str, str]]:
+    expected = validator.subject if validator.subject is not None else peer_id.hex()
+    if validator.issuers and registered.get("iss") not in validator.issuers:
+        yield "issuer", f"iss is {_shown(registered.get('iss'))}, accepted: {', '.join(validator.issuers)}"
+    if registered.get("sub") != expected:
+        yield "subject", f"sub is {_shown(registered.get('sub'))}, expected {expected[:10]}…"
+    if registered.get("nbf", 0) > now_s:
+        yield "not-before", f"not valid before {registered['nbf']}"
+    exp = registered.get("exp")
+    if exp is None and not validator.allow_non_expiring:
+        yield "expiry-missing", "no exp, and the validator does not allow non-expiring tickets"
+    if exp is not None and exp <= now_s:
+        yield "expired", f"expired {now_s - exp} s ago"
+    if exp is not None and validator.max_lifetime_s is not None and exp - now_s > validator.max_lifetime_s:
+        yield "max-lifetime", f"{exp - now_s} s are left, at most {validator.max_lifetime_s} s are accepted"
+    if validator.max_age_s is not None:
+        if "iat" not in registered:
+            yield "issued-at-missing", "no iat, and the validator limits the age"
+        elif max(now_s - registered["iat"], 0) > validator.max_age_s:
+            yield (
+                "max-age",
+                f"issued {now_s - registered['iat']} s ago, at most {validator.max_age_s} s are accepted",
+            )
+    if validator.audiences and registered.get("aud") not in validator.audiences:
+        yield (
+            "audience",
+            f"aud is {_shown(registered.get('aud'))}, accepted: {', '.join(validator.audiences)}",
+        )
+    for name, value in validator.claims.items():
+        found = private.get(name)
+        if type(found) is not type(value) or found != value:
+            yield "claim", f"claim {name} is not {json.dumps(value)}"
+    if exp is not None and exp > _LAST_TIME:
+        yield "expiry-range", "exp lies beyond what a date can hold"
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else repr(str(value)[:64])
+
+
+def _times(registered: Mapping[str, Any], validator: JwtValidator) -> dict[str, Any]:
+    exp, iat = registered.get("exp"), registered.get("iat")
+    limits = [exp] if exp is not None else []
+    if iat is not None and validator.max_age_s is not None:
+        limits.append(iat + validator.max_age_s)
+    return {
+        "expires_at_s": exp,
+        "horizon_s": min(limits, default=None),
+        "never_expires": exp is None,
+        "not_before_s": registered.get("nbf"),
+        "issued_at_s": iat,
+        "issuer": registered.get("iss"),
+    }
+
+
+def _times_unproven(data: bytes, validator: JwtValidator) -> dict[str, Any]:
+    """What a refused ticket says of its times: shown beside the failing step, never relied on."""
+    try:
+        return _times(_claims(_split(data)[1])[0], validator)
+    except _StepError:
+        return {}
+
+
+@lru_cache(maxsize=1024)
+def _verifier(alg: str, key: bytes) -> Callable[[bytes, bytes], bool]:
+    """A verifying function; building the key costs as much as a verification, so it is kept."""
+    if alg in SECRET_ALGS:
+        return lambda signed, mark: hmac.compare_digest(hmac.digest(key, signed, _HASHES[alg]().name), mark)
+    return _public_verifier(alg, key)
+
+
+def _public_verifier(alg: str, key: bytes) -> Callable[[bytes, bytes], bool]:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    try:
+        if alg == "EdDSA":
+            edwards = ed25519.Ed25519PublicKey.from_public_bytes(key)
+        else:
+            weierstrass = ec.EllipticCurvePublicKey.from_encoded_point(_curve(alg), key)
+            algorithm = ec.ECDSA(_digest(alg))
+            size = _COORDINATE[alg]
+    except ValueError:
+        return lambda _signed, _mark: False
+
+    def verify(signed: bytes, mark: bytes) -> bool:
+        try:
+            if alg == "EdDSA":
+                edwards.verify(mark, signed)
+                return True
+            if len(mark) != 2 * size:
+                return False
+            r, s = int.from_bytes(mark[:size], "big"), int.from_bytes(mark[size:], "big")
+            weierstrass.verify(encode_dss_signature(r, s), signed, algorithm)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    return verify
+
+
+def _curve(alg: str) -> EllipticCurve:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if alg == "ES256":
+        return ec.SECP256R1()
+    return ec.SECP384R1() if alg == "ES384" else ec.SECP521R1()
+
+
+def _digest(alg: str) -> HashAlgorithm:
+    from cryptography.hazmat.primitives import hashes
+
+    if alg == "ES256":
+        return hashes.SHA256()
+    return hashes.SHA384() if alg == "ES384" else hashes.SHA512()
+
+
+def _sign(alg: str, secret: bytes, signed: bytes) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    if alg in SECRET_ALGS:
+        return hmac.digest(secret, signed, _HASHES[alg]().name)
+    if alg == "EdDSA":
+        return ed25519.Ed25519PrivateKey.from_private_bytes(secret).sign(signed)
+    private = ec.derive_private_key(int.from_bytes(secret, "big"), _curve(alg))
+    r, s = decode_dss_signature(private.sign(signed, ec.ECDSA(_digest(alg))))
+    size = _COORDINATE[alg]
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
