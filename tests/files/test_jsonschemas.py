@@ -15,6 +15,9 @@ import pytest
 
 from organismctl.files.jsonschemas import main, render, schemas
 from organismctl.files.lock import load_lock, render_lock
+from organismctl.files.organism import parse_organism
+from organismctl.identity.fingerprint import field_digests, fingerprint
+from organismctl.identity.group_id import group_id_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = {
@@ -86,3 +89,17 @@ def test_loading_imports_nothing_heavy() -> None:
     # -S: what the environment's own start-up hooks import is not ours; -I would drop the path to us.
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_lock_example_is_the_identity_of_the_organism_example() -> None:
+    """``deployed`` is organism.toml as published; ``next`` is the same with tickets of 60 days."""
+    text = (DOCS / "formats" / "organism.toml").read_text()
+    coming = text.replace('max_lifetime = "30d"', 'max_lifetime = "60d"')
+    lock = load_lock(DOCS / "formats" / "organism.lock")
+    assert lock.group_secret_hash is not None
+    for stanza, config_text in ((lock.deployed, text), (lock.next, coming)):
+        config = parse_organism(config_text).config
+        assert stanza is not None
+        assert stanza.fingerprint == fingerprint(config)
+        assert stanza.group_id == group_id_of(config, lock.group_secret_hash)
+        assert stanza.field_digests() == field_digests(config)
