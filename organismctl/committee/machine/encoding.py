@@ -22,7 +22,7 @@ from organismctl.committee.command import (
     CutPoint,
 )
 from organismctl.committee.evidence import Pointer
-from organismctl.committee.ledger.roster import MAX_MEMBERS, NOBODY, Roster
+from organismctl.committee.ledger.roster import MAX_MEMBERS, Roster
 from organismctl.committee.ledger.wire import MalformedError, Reader, Writer
 from organismctl.committee.machine.fact import MAX_INPUTS
 from organismctl.committee.machine.state import (
@@ -83,7 +83,7 @@ def encode_state(state: State) -> bytes:
     writer.u64(state.height + 1)
     for name, codec in _HEAD:
         codec.put(writer, getattr(state, name))
-    writer.u64(state.roster.version + 1)
+    writer.u64(state.roster.version)
     _MEMBERS.put(writer, [_Member(peer, store) for peer, store in state.roster.members.items()])
     PEERS.put(writer, sorted(state.drained))
     writer.u64(len(state.marks))
@@ -154,9 +154,9 @@ def _get(config: MachineConfig, reader: Reader) -> State:
     height = reader.u64() - 1
     head: dict[str, Any] = {name: codec.get(reader) for name, codec in _HEAD}
     state = State(config, height, **head)
-    version = reader.u64() - 1
+    version = reader.u64()
     members = {member.peer_id: member.incarnation for member in _MEMBERS.get(reader)}
-    state.roster = Roster(version, MappingProxyType(members)) if version >= 0 else NOBODY
+    state.roster = Roster(version, MappingProxyType(members))
     state.drained = set(PEERS.get(reader))
     items = (*config.inputs, *(item for item in config.almanacs if item not in config.folded))
     if reader.u64() != len(items):

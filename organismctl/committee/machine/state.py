@@ -176,7 +176,7 @@ class State:
     @property
     def roster_version(self) -> int:
         """The roster's version: 1 for the first, 0 before Genesis."""
-        return self.roster.version if self.started else 0
+        return self.roster.version
 
     @property
     def tick(self) -> int:
