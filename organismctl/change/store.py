@@ -172,7 +172,10 @@ class Store:
         best = max(copies, key=lambda copy: (copy.rank, copy.origin == LOCAL))
         faults.extend(_contradictions(best, copies))
         acting = holder(self.lock_path)
-        running = lease_of == change or (acting is not None and acting.get("change") == change)
+        running = acting is not None and acting.get("change") == change
+        # Here the lock knows better than the lease, which outlives a killed runner for a while.
+        if best.origin != LOCAL:
+            running = running or lease_of == change
         return Change(
             change, best, tuple(copies), fold(best.plan, best.lines, running=running), tuple(faults)
         )
