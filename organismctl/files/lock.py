@@ -121,22 +121,18 @@ def make_stanza(
     group_id_unknown: str | None = None,
     announcement: str | None = None,
 ) -> Stanza:
-    """A stanza whose texts fit the file: one line each, Unicode form NFC.
+    """A stanza (see :class:`Stanza`) whose texts fit the file: one line each, Unicode form NFC.
 
     Args:
-        fingerprint: 32 bytes.
         fields: What :func:`organismctl.identity.fingerprint.field_digests` gives: path to hex. Those below
             ``group.`` are inputs of the group id and stand apart.
-        group_id: 32 bytes or ``None``.
-        accepted_by: Who accepts.
-        reason: Why; may not be blank.
         now: With an offset.
         group_id_unknown: Why there is no group id; a general reason when not given.
-        announcement: Id, or ``None``.
 
     Raises:
         InputError: There is no reason, or no name.
     """
+    digests = {path: bytes.fromhex(one) for path, one in fields.items()}
     if not (said := _one_line(reason)):
         raise InputError("a reason is needed to accept an identity", advice="give one: --reason TEXT")
     if not (who := _one_line(accepted_by)):
@@ -150,11 +146,9 @@ def make_stanza(
         accepted_by=who,
         accepted_at=now.astimezone(UTC).replace(microsecond=0),
         reason=said,
-        fields={path: bytes.fromhex(one) for path, one in fields.items() if not path.startswith(_GROUP)},
+        fields={path: digest for path, digest in digests.items() if not path.startswith(_GROUP)},
         group_inputs={
-            path.removeprefix(_GROUP): bytes.fromhex(one)
-            for path, one in fields.items()
-            if path.startswith(_GROUP)
+            p.removeprefix(_GROUP): digest for p, digest in digests.items() if p.startswith(_GROUP)
         },
         group_id_unknown=unknown,
         announcement=_one_line(announcement or "") or None,

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_IN_FILE = {
+    "content+driver": "content",
+    "group.heartbeat_ms": "group.heartbeat",
+    "group.heartbeat_jitter_ms": "group.heartbeat_jitter",
+    "group.sync_batch": "group.sync.batch",
+    "group.sync_fetch_timeout_s": "group.sync.fetch_timeout",
+}
+
+
 class LoadedOrganism:
     """An organism.toml that holds no problems.
 
@@ -52,8 +61,22 @@ class LoadedOrganism:
         self._reader = reader
 
     def line(self, key_path: str) -> int | None:
-        """The 1-based line of a key (``span[1].surface[0].type``), else of the table around it."""
-        return self._reader.line(key_path)
+        """The 1-based line of a key (``span[1].surface[0].type``), else of the table around it.
+
+        The paths of organism.lock and of ``field_digests`` are understood too: spanned members by their stable
+        id (``span[70f9…].kind``), ``content+driver``, counts, and durations named with their unit.
+        """
+        return self._reader.line(_in_file(key_path, self.config))
+
+
+def _in_file(path: str, config: OrganismConfig) -> str:
+    """A path of organism.lock as the file spells it."""
+    path = _IN_FILE.get(path, path).removesuffix(".count")
+    if path.startswith("span[") and path[69:70] == "]":
+        for index, member in enumerate(config.span):
+            if member.stable_id.hex() == path[5:69]:
+                return f"span[{index}]{path[70:]}"
+    return path
 
 
 def load_organism(path: Path) -> LoadedOrganism:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from organismctl.errors import InputError, OrganismError, Problem
 from organismctl.files.organism import LoadedOrganism, load_organism, parse_organism
 from organismctl.identity.digest import uid
+from organismctl.identity.fingerprint import field_digests
 from organismctl.identity.parameters import canonical_parameters
 from organismctl.identity.validator import JwtValidator, TdxValidator
 
@@ -60,6 +61,18 @@ def test_example() -> None:
     assert config.span[1].issuers[0].state == "current"
     assert loaded.line("span[1].surface[0].type") == 31
     assert loaded.line("driver.stall") == line_of(TEXT, "stall")
+
+
+def test_every_field_of_the_lock_has_a_line_in_the_file() -> None:
+    loaded = load_organism(PATH)
+    lines = {path: loaded.line(path) for path in field_digests(loaded.config)}
+    assert [path for path, line in lines.items() if line is None] == ["prefix"]
+    second = loaded.config.span[1].stable_id.hex()
+    assert lines[f"span[{second}].content_hash"] == line_of(TEXT, "content_hash =")
+    assert lines["span.count"] == line_of(TEXT, "[[span]]")
+    assert lines["content+driver"] == line_of(TEXT, "[content]")
+    assert lines["group.sync_batch"] == line_of(TEXT, "sync = ")
+    assert loaded.line(f"span[{HEX}].kind") == line_of(TEXT, "[[span]]")
 
 
 def test_defaults_are_the_normalised_values() -> None:
