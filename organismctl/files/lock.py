@@ -124,35 +124,45 @@ def make_stanza(
     """A stanza (see :class:`Stanza`) whose texts fit the file: one line each, Unicode form NFC.
 
     Args:
-        fields: What :func:`organismctl.identity.fingerprint.field_digests` gives: path to hex. Those below
-            ``group.`` are inputs of the group id and stand apart.
+        fingerprint: 32 bytes.
+        fields: What :func:`organismctl.identity.fingerprint.field_digests` gives: path to hex.
+        group_id: 32 bytes, or ``None``.
+        accepted_by: Who accepts.
+        reason: Why; may not be blank.
         now: With an offset.
         group_id_unknown: Why there is no group id; a general reason when not given.
+        announcement: Id, or ``None``.
 
     Raises:
         InputError: There is no reason, or no name.
     """
-    digests = {path: bytes.fromhex(one) for path, one in fields.items()}
     if not (said := _one_line(reason)):
         raise InputError("a reason is needed to accept an identity", advice="give one: --reason TEXT")
     if not (who := _one_line(accepted_by)):
         raise InputError("nobody accepts this identity", advice="name the operator in deployment.toml")
-    unknown = None
-    if group_id is None:
-        unknown = _one_line(group_id_unknown or "") or "the group secret was not at hand"
+    why = _one_line(group_id_unknown or "") or "the group secret was not at hand"
+    digests, inputs = _split(fields)
     return Stanza(
         fingerprint=fingerprint,
         group_id=group_id,
         accepted_by=who,
         accepted_at=now.astimezone(UTC).replace(microsecond=0),
         reason=said,
-        fields={path: digest for path, digest in digests.items() if not path.startswith(_GROUP)},
-        group_inputs={
-            p.removeprefix(_GROUP): digest for p, digest in digests.items() if p.startswith(_GROUP)
-        },
-        group_id_unknown=unknown,
+        fields=digests,
+        group_inputs=inputs,
+        group_id_unknown=None if group_id is not None else why,
         announcement=_one_line(announcement or "") or None,
     )
+
+
+def _split(digests: Mapping[str, str]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Fields of the fingerprint, and inputs of the group id (below ``group.``) by their names."""
+    fields: dict[str, bytes] = {}
+    inputs: dict[str, bytes] = {}
+    for path, digest in digests.items():
+        holder = inputs if path.startswith(_GROUP) else fields
+        holder[path.removeprefix(_GROUP)] = bytes.fromhex(digest)
+    return fields, inputs
 
 
 def load_lock(path: Path) -> LockFile:
