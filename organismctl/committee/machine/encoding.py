@@ -92,7 +92,9 @@ def encode_state(state: State) -> bytes:
     CUT.put(writer, [CutPoint(key, event) for key, event in sorted(state.floor.items())])
     _put_joins(writer, state)
     _PENDING.put(writer, state.pending)
-    return writer.done() + _requests(state)
+    writer.u64(len(state.requests))
+    writer.parts.extend(state.request_pieces)
+    return writer.done()
 
 
 def _put_joins(writer: Writer, state: State) -> None:
@@ -107,17 +109,6 @@ def _put_joins(writer: Writer, state: State) -> None:
             writer.u64(order[item])
             writer.u64(pointer.position)
             writer.id(pointer.blake3)
-
-
-def _requests(state: State) -> bytes:
-    if state.requests_blob is None:
-        writer = Writer()
-        writer.u64(len(state.requests))
-        for request_id, height in state.requests.items():
-            writer.blob(request_id.encode())
-            writer.u64(height)
-        state.requests_blob = writer.done()
-    return state.requests_blob
 
 
 def state_digest(state: State) -> bytes:
@@ -169,7 +160,9 @@ def _get(config: MachineConfig, reader: Reader) -> State:
     state.pending = list(_PENDING.get(reader))
     for _ in range(_count(reader, MAX_REQUESTS)):
         request_id = REQUEST_TEXT.get(reader)
-        state.requests[request_id] = reader.u64()
+        if request_id in state.requests:
+            raise FieldError("request id: each once")
+        state.add_request(request_id, reader.u64())
     return state
 
 

@@ -79,7 +79,7 @@ def _order(state: State, command: Observe, mark: Mark) -> Refused | None:
     return None
 
 
-def _take(state: State, source: Input, pointer: Pointer) -> Effects:  # noqa: PLR0911 # rules in order
+def _take(state: State, source: Input, pointer: Pointer) -> Effects:  # rules in order
     event = pointer.clock_event
     if source not in state.config.folded:
         return (Observed(pointer),)

@@ -77,7 +77,7 @@ def fence_fault(state: State, fence: int | None) -> Refused | None:
     return Refused("fence", f"fence {fence} does not hold the lease (the last one given is {state.fence})")
 
 
-def lease(state: State, command: Lease) -> Effects:  # noqa: PLR0911 # rules in order
+def lease(state: State, command: Lease) -> Effects:  # rules in order
     """Acquire, renew, release or take over."""
     if state.tick_ms == 0:
         return (_lease_refused(state, "no Tick is certified yet, so a lease could not expire"),)

@@ -126,7 +126,7 @@ def handover(state: State, command: Handover) -> Effects:
     return (HandedOver(command.fingerprint, command.cut),)
 
 
-def _handover_fault(state: State, command: Handover) -> Refused | None:  # noqa: PLR0911 # rules in order
+def _handover_fault(state: State, command: Handover) -> Refused | None:  # rules in order
     cut = {point.stable_id: point.clock_event for point in command.cut}
     if state.handover is not None:
         return Refused("handover", "the organism has handed over already")

@@ -7,13 +7,14 @@ so it belongs to one fold; take :meth:`State.copy` to ask what a command would d
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from organismctl.committee.command import CutPoint
 from organismctl.committee.evidence import Pointer
 from organismctl.committee.ledger.roster import NOBODY, Roster
+from organismctl.committee.ledger.wire import Writer
 from organismctl.committee.machine.fact import MAX_INPUTS, Input
 from organismctl.committee.moment import Moment
 from organismctl.errors import InputError
@@ -165,8 +166,8 @@ class State:
     sealed_height: int | None = None
     marker: RetirementMarker | None = None
     requests: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    requests_blob: bytes | None = None
-    """The encoded request ids, kept until they change: they rarely do, and digests are asked for often."""
+    request_pieces: deque[bytes] = field(default_factory=deque)
+    """The encoding of each request id with its height, so that a digest does not encode a thousand anew."""
 
     @property
     def sealed(self) -> bool:
@@ -201,14 +202,20 @@ class State:
             },
             pending=list(self.pending),
             requests=OrderedDict(self.requests),
+            request_pieces=deque(self.request_pieces),
         )
 
     def remember(self, request_id: str) -> None:
-        """Note that a request was applied at the present height; the oldest is forgotten beyond the bound."""
-        self.requests[request_id] = self.height
-        self.requests_blob = None
+        """Note that a request was applied at the present height."""
+        self.add_request(request_id, self.height)
+
+    def add_request(self, request_id: str, height: int) -> None:
+        """Add a request that is not there yet; the oldest is forgotten beyond the bound."""
+        self.requests[request_id] = height
+        self.request_pieces.append(Writer().blob(request_id.encode()).u64(height).done())
         if len(self.requests) > MAX_REQUESTS:
             self.requests.popitem(last=False)
+            self.request_pieces.popleft()
 
 
 def initial_state(config: MachineConfig) -> State:
