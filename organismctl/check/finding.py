@@ -35,6 +35,14 @@ class SourceRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file the finding's cause stands; ``line`` is 1-based, ``None`` when the key is gone."""
+
+    file: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
     """A person's acceptance of a finding, until a date (``[[accept]]`` in deployment.toml)."""
 
@@ -57,6 +65,8 @@ class Finding:
         runbook: The runbook to turn to, or ``None``.
         exit: The exit class of this finding (``OK`` for ok, warn and accepted ones).
         accepted: Set when a person accepted it; the row stays, marked.
+        concerns: Who must act on it: ``committee``, ``integrators``; what ``--fail-on`` asks for.
+        place: Where in a file its cause stands, when it stands in one.
     """
 
     code: str
@@ -69,3 +79,5 @@ class Finding:
     runbook: str | None = None
     exit: Exit = Exit.OK
     accepted: Acceptance | None = None
+    concerns: tuple[str, ...] = ()
+    place: Place | None = None

@@ -9,20 +9,35 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``node.tickets`` | node name | ``tickets`` of the node API |
 | ``node.config`` | node name | ``config`` of the node API |
 | ``node.digest`` | node name | ``log/digest`` at the height that all nodes have |
-| ``ticket.file`` | ``node × span`` | parsed ticket (class, id, claims, raw bytes base64url under ``data``; never printed) |
+| ``ticket.file`` | ``node × span`` | ``node``, ``span``, ``file``; ``class``, ``ticket_id``, ``data``; or ``absent`` |
 | ``span.card`` | span name | the spanned member's published card |
+
+``data`` of a ticket are its bytes in base64url, never printed; ``absent`` is true when there is no such file.
+A pair of node and spanned member may have several ticket files, so a subject may have several facts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from organismctl.identity.config import Json
 
 SNAPSHOT_SCHEMA = 1
+
+UNREACHABLE = "unreachable"
+"""Nobody answered there in time; not the same as unhealthy."""
+OBSERVER = "observer"
+"""The observer was refused, or lacks what it needs to ask; says nothing about the committee."""
+MALFORMED = "malformed"
+"""Something answered that is not what the contract says."""
+NOT_ASKED = "not-asked"
+"""There is nowhere to ask: no address, no path."""
+DEFECT = "defect"
+"""The source itself failed: a defect of the tool."""
+CAUSES = (UNREACHABLE, OBSERVER, MALFORMED, NOT_ASKED, DEFECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class Fact:
         seen_ms: When it was seen, Unix ms; ``None`` when it was not.
         reason: Why it could not be seen; ``None`` when it was.
         took_ms: How long the look took; ``None`` when not measured.
+        cause: The kind of reason, one of :data:`CAUSES`; ``None`` when it was seen.
     """
 
     kind: str
@@ -46,11 +62,17 @@ class Fact:
     seen_ms: int | None = None
     reason: str | None = None
     took_ms: int | None = None
+    cause: str | None = None
 
     @property
     def seen(self) -> bool:
         """Whether it was seen at all."""
         return self.reason is None
+
+    @staticmethod
+    def unseen(kind: str, subject: str, source: str, reason: str, cause: str = UNREACHABLE) -> Fact:
+        """A fact that says why it could not be seen."""
+        return Fact(kind, subject, None, source, reason=reason, cause=cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +81,22 @@ class Snapshot:
 
     taken_ms: int
     facts: tuple[Fact, ...]
+    _index: Mapping[tuple[str, str], Sequence[Fact]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        index: dict[tuple[str, str], list[Fact]] = {}
+        for fact in self.facts:
+            index.setdefault((fact.kind, fact.subject), []).append(fact)
+        object.__setattr__(self, "_index", index)
 
     def get(self, kind: str, subject: str) -> Fact | None:
-        """The fact of that kind and subject, or ``None`` when nobody looked."""
-        return next((f for f in self.facts if f.kind == kind and f.subject == subject), None)
+        """The first fact of that kind and subject, or ``None`` when nobody looked."""
+        found = self._index.get((kind, subject))
+        return found[0] if found else None
+
+    def all(self, kind: str, subject: str) -> Sequence[Fact]:
+        """Every fact of that kind and subject, in the order of the look."""
+        return self._index.get((kind, subject), ())
 
     def of(self, kind: str) -> Iterator[Fact]:
         """All facts of a kind, in the order of the look."""

@@ -1,0 +1,86 @@
+"""What every check gets: the config, the look at the world, our side, the accepted identity, and the moment.
+
+Pure: the caller has read the files, asked the organism's own binary where the scheme needs it, and taken the
+time; nothing here looks at anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from organismctl.identity.fingerprint import Identity, identity_of
+from organismctl.identity.group_id import group_id_of, why_no_group_id
+
+if TYPE_CHECKING:
+    from organismctl.files.deployment import Deployment
+    from organismctl.files.lock import LockFile
+    from organismctl.files.organism import LoadedOrganism
+    from organismctl.observe.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One organism at one moment.
+
+    Attributes:
+        organism: organism.toml, with its lines.
+        snapshot: What was seen of the world.
+        deployment: Our side, or ``None`` (a CI job has none).
+        lock: The accepted identity, or ``None`` when there is no file.
+        now_ms: The moment of judgement, Unix ms; may lie in the future.
+        identity: What organism.toml is, or ``None`` with the reason in ``identity_unknown``.
+        identity_unknown: Why there is no identity.
+        group_id: 32 bytes, or ``None`` with the reason in ``group_unknown``.
+        group_unknown: Why there is no group id.
+    """
+
+    organism: LoadedOrganism
+    snapshot: Snapshot
+    deployment: Deployment | None
+    lock: LockFile | None
+    now_ms: int
+    identity: Identity | None
+    identity_unknown: str | None
+    group_id: bytes | None
+    group_unknown: str | None
+
+
+def make_scope(
+    organism: LoadedOrganism,
+    snapshot: Snapshot,
+    deployment: Deployment | None,
+    lock: LockFile | None,
+    now_ms: int,
+    *,
+    secret_hash: bytes | None = None,
+    exec_result: Mapping[str, object] | None = None,
+) -> Scope:
+    """Compute the identities once for all checks.
+
+    Args:
+        organism: organism.toml.
+        snapshot: What was seen.
+        deployment: Our side, if there is one here.
+        lock: The accepted identity, if there is one.
+        now_ms: The moment of judgement, Unix ms.
+        secret_hash: ``H(group secret)`` when the secret is here; else the lock's is taken.
+        exec_result: What the organism's own binary answered, for scheme ``exec``.
+    """
+    if secret_hash is None and lock is not None:
+        secret_hash = lock.group_secret_hash
+    identity: Identity | None = None
+    identity_unknown = group_unknown = None
+    group_id: bytes | None = None
+    try:
+        identity = identity_of(organism.config, exec_result=exec_result)
+    except ValueError as exc:  # IdentityError, ParameterError: both say why
+        identity_unknown = str(exc)
+        group_unknown = "the fingerprint is not known"
+    else:
+        group_id = group_id_of(organism.config, secret_hash, identity)
+        group_unknown = why_no_group_id(organism.config, secret_hash, identity)
+    return Scope(
+        organism, snapshot, deployment, lock, now_ms, identity, identity_unknown, group_id, group_unknown
+    )

@@ -1,0 +1,161 @@
+"""Source: a node's API. Gives ``node.status``, ``node.config``, ``node.tickets`` and ``node.digest``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from organismctl.observe.look import Source, Want, now_ms
+from organismctl.observe.snapshot import MALFORMED, NOT_ASKED, OBSERVER, UNREACHABLE, Fact, Snapshot
+
+if TYPE_CHECKING:
+    from organismctl.committee.client import NodeClient
+    from organismctl.errors import OrganismError
+
+STATUS, CONFIG, TICKETS, DIGEST = "node.status", "node.config", "node.tickets", "node.digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where and how one node is asked.
+
+    Attributes:
+        node: The node's name.
+        url: Its API, or ``None``.
+        token: A bearer token, or ``None``. Never part of a repr.
+        token_problem: Why there is no token although one is named: the observer's own trouble.
+        ca: File of a certificate authority, or ``None``.
+        timeout_s: Seconds for one answer.
+    """
+
+    node: str
+    url: str | None
+    token: str | None = None
+    token_problem: str | None = None
+    ca: str | None = None
+    timeout_s: float = 3.0
+
+    def __repr__(self) -> str:
+        return f"Address({self.node!r}, {self.url!r})"
+
+    @property
+    def source(self) -> str:
+        """How facts name it."""
+        return f"node-api {self.url}" if self.url else "node-api"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeApi:
+    """One question to one node, so that a node's slow answers do not add up.
+
+    Attributes:
+        address: The node.
+        kind: ``node.status``, ``node.config``, ``node.tickets`` or ``node.digest``.
+        height: For ``node.digest``.
+    """
+
+    address: Address
+    kind: str
+    height: int = 0
+
+    def wants(self) -> Sequence[Want]:
+        """See :meth:`Source.wants`."""
+        return (Want(self.kind, self.address.node, self.address.source),)
+
+    def look(self) -> Iterator[Fact]:
+        """See :meth:`Source.look`."""
+        at = self.address
+        if at.url is None:
+            yield self._unseen("deployment.toml gives it no url", NOT_ASKED)
+            return
+        if at.token_problem is not None:
+            yield self._unseen(at.token_problem, OBSERVER)
+            return
+        yield self._ask(at.url)
+
+    def _ask(self, url: str) -> Fact:
+        from organismctl.committee.client import NodeClient
+        from organismctl.errors import OrganismError
+
+        at, begun = self.address, time.monotonic()
+        try:
+            with NodeClient(url, at.token, at.ca, at.timeout_s) as client:
+                value = _QUESTIONS[self.kind](client, self.height)
+        except OrganismError as exc:
+            return self._unseen(exc.message, _cause(exc))
+        took = round((time.monotonic() - begun) * 1000)
+        return Fact(self.kind, at.node, value, at.source, seen_ms=now_ms(), took_ms=took)
+
+    def _unseen(self, reason: str, cause: str) -> Fact:
+        return Fact.unseen(self.kind, self.address.node, self.address.source, reason, cause)
+
+
+def _cause(exc: OrganismError) -> str:
+    """Whose trouble it is."""
+    from organismctl.committee.client import NodeAccessError, NodeAnswerError
+    from organismctl.errors import InputError
+
+    if isinstance(exc, NodeAccessError | InputError):  # InputError: our own token or CA file
+        return OBSERVER
+    return MALFORMED if isinstance(exc, NodeAnswerError) else UNREACHABLE
+
+
+def _tickets(client: NodeClient, _height: int) -> dict[str, Any]:
+    return {
+        "tickets": [
+            {
+                "span": one.span,
+                "class": one.ticket_class.hex(),
+                "ticket_id": one.ticket_id.hex(),
+                "horizon_ms": one.horizon_ms,
+                "valid": one.valid,
+                "failing_step": one.failing_step,
+            }
+            for one in client.tickets()
+        ]
+    }
+
+
+def _digest(client: NodeClient, height: int) -> dict[str, Any]:
+    seen = client.log_digest(height)
+    state = seen.state_digest.hex() if seen.state_digest is not None else None
+    return {"height": seen.height, "digest": seen.digest.hex(), "state_digest": state}
+
+
+_QUESTIONS: Mapping[str, Callable[[NodeClient, int], Any]] = {
+    STATUS: lambda client, _: dict(client.status()),
+    CONFIG: lambda client, _: dict(client.config()),
+    TICKETS: _tickets,
+    DIGEST: _digest,
+}
+
+
+def common_height(addresses: Sequence[Address]) -> Callable[[Snapshot], Sequence[Source]]:
+    """The second round: digests at the height that all answering nodes have certified.
+
+    Nodes that stand at one height said their digest with their status, so that nothing more is asked: in a
+    quiet committee the whole look costs one answer.
+    """
+
+    def more(snapshot: Snapshot) -> Sequence[Source]:
+        heights: dict[str, int] = {}
+        for fact in snapshot.of(STATUS):
+            if (height := certified_height(fact)) is not None:
+                heights[fact.subject] = height
+        if len(set(heights.values())) < 2:
+            return ()
+        low = min(heights.values())
+        if low < 1:
+            return ()
+        return [NodeApi(at, DIGEST, low) for at in addresses if at.node in heights]
+
+    return more
+
+
+def certified_height(fact: Fact) -> int | None:
+    """The certified height in a NodeStatus fact, or ``None``."""
+    ledger = fact.value.get("ledger") if isinstance(fact.value, dict) else None
+    height = ledger.get("certified") if isinstance(ledger, dict) else None
+    return height if isinstance(height, int) and not isinstance(height, bool) else None
