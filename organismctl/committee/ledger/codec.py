@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from organismctl.committee.ledger.messages import (
@@ -28,6 +28,10 @@ from organismctl.committee.ledger.wire import MalformedError, Reader, Writer
 
 MAX_MESSAGE = 16 << 20
 """The longest message, in bytes."""
+MAX_FRAME = MAX_MESSAGE + (1 << 16)
+"""The longest frame, in bytes."""
+MAX_BUNDLE = 256
+"""At most this many messages in one frame."""
 MAX_COMMANDS = 8192
 MAX_COMMAND = 4 << 20
 MAX_TEXT = 1024
@@ -109,7 +113,7 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[str, str], ...]], ...] = (
     ),
     (TakeOver, (("epoch", "epoch"), ("height", "height"), ("digest", "id"))),
     (Introduce, (("incarnation", "number"),)),
-    (Introduced, (("incarnation", "number"), ("version", "number"))),
+    (Introduced, (("incarnation", "number"), ("version", "number"), ("certified", "height"))),
     (Forward, (("request", "number"), ("command", "command"), ("timeout_ms", "number"))),
     (
         Forwarded,
@@ -173,3 +177,22 @@ def decode(data: bytes) -> Message:
     reader.end()
     message: Message = kind(*fields)
     return message
+
+
+def pack(messages: Iterable[Message]) -> bytes:
+    """Several messages to one peer, as one frame: their encodings, with count and lengths."""
+    return Writer().blobs([encode(message) for message in messages]).done()
+
+
+def unpack(data: bytes) -> list[Message]:
+    """The messages of a frame.
+
+    Raises:
+        MalformedError: The frame or any message in it is not what :func:`pack` gives.
+    """
+    if len(data) > MAX_FRAME:
+        raise MalformedError(f"a frame of {len(data)} bytes, where {MAX_FRAME} are allowed")
+    reader = Reader(data)
+    parts = reader.many(MAX_BUNDLE, lambda: reader.blob(MAX_MESSAGE))
+    reader.end()
+    return [decode(part) for part in parts]

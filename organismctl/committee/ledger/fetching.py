@@ -7,6 +7,9 @@ founders of which ``t = (n - 1) // 2`` may be lost. Two sets of ``s`` among the 
 nodes; if this node has lost its disk, at most ``t - 1`` others have, so one that remembers the first incarnation is
 asked, and says so. (For three founders: both others must be up once. Nothing weaker can be safe: the other one may
 be the only holder, besides the lost disk, of a certified entry.)
+
+A sole founder has nobody whom it must hear. It greets the nodes that it was told of (``seeds``) for one election
+time first, and stops when any of them knows of a ledger that has gone on; so does every other fresh founder.
 """
 
 from __future__ import annotations
@@ -188,29 +191,33 @@ class Fetching(Core):
         if sender in roster.members and sender not in self.incarnations:
             self.incarnations[sender] = message.incarnation
             self._write(incarnations=((sender, message.incarnation),))
-        self._send_durable(sender, Introduced(self.incarnations.get(sender, 0), roster.version))
+        reply = Introduced(self.incarnations.get(sender, 0), roster.version, self.certified)
+        self._send_durable(sender, reply)
 
     def _on_introduced(self, sender: bytes, message: Introduced) -> None:
-        if self.introduced or sender not in self._first_peers:
+        if self.introduced:
             return
-        if message.version > 1 or message.incarnation != self.incarnation:
+        # One founder, or two, never certify anything that this one did not vote for.
+        gone_on = message.version > 1 or (len(self._first_peers) < 2 and message.certified > 0)
+        if gone_on or message.incarnation not in (0, self.incarnation):
             self._refuse_return()
-            return
-        self._greeted.add(sender)
+        elif sender in self._first_peers and message.incarnation == self.incarnation:
+            self._greeted.add(sender)
 
     def _tick_introduction(self) -> None:
         if self.introduced or self._greet_at > self.now:
             return
         others = len(self._first_peers)
         tolerated = others // 2
-        if len(self._greeted) >= (others + tolerated + 1) // 2:
+        waited = others > 0 or self.now - self._moved_at >= self.config.election
+        if waited and len(self._greeted) >= (others + tolerated + 1) // 2:
             self.introduced = True
             self._write(introduced=True)
             return
         self._greet_at = self.now + self.config.heartbeat
-        for peer in self._first_peers:
-            if peer not in self._greeted:
-                self._send(peer, Introduce(self.incarnation))
+        known = {*self._first_peers, *self.config.seeds} - self._greeted - {self.me}
+        for peer in sorted(known):
+            self._send(peer, Introduce(self.incarnation))
 
     def _tick_fetching(self) -> None:
         """A learner asks at each heartbeat; a member only when it misses something for a while."""

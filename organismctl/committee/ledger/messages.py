@@ -169,12 +169,14 @@ class Introduced:
     """What is on my disk about you.
 
     Attributes:
-        incarnation: The first incarnation that you introduced yourself with.
+        incarnation: The first incarnation that you introduced yourself with; 0 when there is none.
         version: The version of the roster as certified here.
+        certified: How far the ledger is certified here.
     """
 
     incarnation: int
     version: int
+    certified: int
 
 
 @dataclass(frozen=True, slots=True)

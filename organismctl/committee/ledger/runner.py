@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Protocol
 
-from organismctl.committee.ledger.codec import decode, encode
+from organismctl.committee.ledger.codec import MAX_BUNDLE, pack, unpack
 from organismctl.committee.ledger.core import LedgerConfig, Role
 from organismctl.committee.ledger.effects import (
     Advanced,
@@ -33,7 +33,15 @@ from organismctl.committee.ledger.effects import (
 )
 from organismctl.committee.ledger.entry import NO_DIGEST, Entry, application
 from organismctl.committee.ledger.forwarding import elsewhere, heard, told
-from organismctl.committee.ledger.messages import Forward, Forwarded, Message
+from organismctl.committee.ledger.messages import (
+    Adopt,
+    Entries,
+    Forward,
+    Forwarded,
+    Message,
+    Promise,
+    Propose,
+)
 from organismctl.committee.ledger.protocol import Node, Status
 from organismctl.committee.ledger.requests import Request
 from organismctl.committee.ledger.roster import RosterChange
@@ -45,14 +53,15 @@ LANE = 256
 """At most this many messages wait for one peer; older ones are dropped, for the protocol sends again."""
 FOLLOW = 256
 """At most this many entries come at once from :meth:`LedgerRunner.follow`."""
+BUNDLE_BYTES = 1 << 20
 RETRY = 0.05
 
 
 class Carrier(Protocol):
-    """Brings bytes to a peer, who learns authentically whom they are from; may lose, delay, double and reorder."""
+    """Brings a frame of bytes to a peer, who learns authentically whom they are from; may lose, delay, double and reorder."""
 
     async def send(self, peer: bytes, data: bytes) -> None:
-        """Send one message; raises ``OrganismError`` when it surely did not arrive."""
+        """Send one frame (at most ``codec.MAX_FRAME`` bytes); raises ``OrganismError`` when it surely did not arrive."""
         ...
 
 
@@ -301,22 +310,23 @@ class LedgerRunner:
     # Effects.
 
     def receive(self, sender: bytes, data: bytes) -> None:
-        """Bytes arrived from an authenticated peer; call it on the loop. Never raises for what they hold."""
+        """A frame arrived from an authenticated peer; call it on the loop. Never raises for what it holds."""
         if self._closed:
             return
         try:
-            message = decode(data)
+            messages = unpack(data)
         except MalformedError:
             self.malformed += 1
             return
-        if isinstance(message, Forward):
-            self._spawn(self._serve_forward(sender, message))
-        elif isinstance(message, Forwarded):
-            future = self._outcomes.get(message.request)
-            if future is not None and not future.done():
-                future.set_result(heard(message))
-        else:
-            self._act(self._node.receive(time.monotonic(), sender, message))
+        for message in messages:
+            if isinstance(message, Forward):
+                self._spawn(self._serve_forward(sender, message))
+            elif isinstance(message, Forwarded):
+                future = self._outcomes.get(message.request)
+                if future is not None and not future.done():
+                    future.set_result(heard(message))
+            else:
+                self._act(self._node.receive(time.monotonic(), sender, message))
 
     def _act(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -374,13 +384,29 @@ class LedgerRunner:
         lane.put_nowait(message)
 
     async def _lane(self, peer: bytes, lane: asyncio.Queue[Message]) -> None:
-        """Send to one peer, one message after the other; a failed one is lost, as on any network."""
+        """Send to one peer, one frame after the other; a failed one is lost, as on any network."""
         while True:
-            message = await lane.get()
+            messages = [await lane.get()]
+            size = _weight(messages[0])
+            while not lane.empty() and len(messages) < MAX_BUNDLE and size < BUNDLE_BYTES:
+                messages.append(lane.get_nowait())
+                size += _weight(messages[-1])
             try:
-                await self._carrier.send(peer, encode(message))
+                await self._carrier.send(peer, pack(messages))
             except OrganismError:
                 await asyncio.sleep(RETRY)
+
+
+def _weight(message: Message) -> int:
+    """About how long a message is: what it carries of commands."""
+    match message:
+        case Propose(commands=commands) | Adopt(commands=commands) | Entries(commands=commands):
+            return sum(map(len, commands))
+        case Promise(tail=tail):
+            return sum(map(len, tail))
+        case Forward(command=command):
+            return len(command)
+    return 0
 
 
 def _read_for(store: Store, serve: Serve) -> Send | None:

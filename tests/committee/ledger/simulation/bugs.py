@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from organismctl.committee.ledger.effects import Send
 from collections.abc import Sequence
 
-from organismctl.committee.ledger.entry import Entry, Epoch
-from organismctl.committee.ledger.messages import Ack, Message
-from organismctl.committee.ledger.protocol import Node
 from organismctl.committee.ledger.candidacy import Stage
+from organismctl.committee.ledger.effects import Send
+from organismctl.committee.ledger.entry import Entry, Epoch, link
+from organismctl.committee.ledger.messages import Ack, Message, Promise
+from organismctl.committee.ledger.protocol import Node
 from organismctl.committee.ledger.roster import Roster
 
 
-class NoPromise(Node):
+class PromiseUnchecked(Node):
     """A node accepts in an epoch below the one that it promised (I2)."""
 
     def _fenced(self, epoch: Epoch) -> bool:
@@ -28,7 +28,7 @@ class PromiseNotPersisted(Node):
 
 
 class NoFsync(Node):
-    """Acknowledgements leave before the disk has the entries (I1)."""
+    """Promises and acknowledgements leave before the disk has what they speak of (I1)."""
 
     def _send_durable(self, to: bytes, message: Message) -> None:
         self._out.append(Send(to, message))
@@ -57,40 +57,35 @@ class AdoptByHeight(Node):
 
 
 class AcksAcrossEpochs(Node):
-    """Acknowledgements of earlier epochs are counted: what a promise shows as accepted, too (I4)."""
+    """What a node accepted in an earlier epoch, as its promise shows, counts as acknowledged in this one (I4)."""
+
+    def _prepare(self) -> None:
+        self.shown: dict[bytes, list[Entry]] = {}
+        super()._prepare()
+
+    def _on_promise(self, sender: bytes, message: Promise) -> None:
+        if self.stage is Stage.PREPARE and message.epoch == self.promised:
+            start = message.certified + 1
+            self.shown[sender] = link(message.certified_digest, start, message.tail, message.accepted)
+        super()._on_promise(sender, message)
 
     def _counts(self, message: Ack) -> bool:
         return self.stage is Stage.PROPOSE
 
-    def _begin(self, tail):
-        promises = dict(self.shown)
+    def _begin(self, tail: Sequence[Entry]) -> None:
+        shown = self.shown
         super()._begin(tail)
-        for name, digests in promises.items():
+        for name, entries in shown.items():
             peer = self.peers.get(name)
-            if peer is None or self.stage is not Stage.PROPOSE:
-                continue
-            for height, digest in digests:
-                if self.log.digest(height) == digest:
-                    peer.match = max(peer.match, height)
+            for entry in entries if peer is not None else ():
+                if self.log.digest(entry.height) == entry.digest:
+                    peer.match = max(peer.match, entry.height)
         if self.stage is Stage.PROPOSE:
             self._advance()
 
-    def _on_promise(self, sender, message):
-        from organismctl.committee.ledger.entry import link
-
-        if self.stage is Stage.PREPARE and message.epoch == self.promised:
-            entries = link(message.certified_digest, message.certified + 1, message.tail, message.accepted)
-            self.shown = getattr(self, "shown", {})
-            self.shown[sender] = [(entry.height, entry.digest) for entry in entries]
-        super()._on_promise(sender, message)
-
-    def _prepare(self):
-        self.shown = {}
-        super()._prepare()
-
 
 BUGS: dict[str, type[Node]] = {
-    "no-promise": NoPromise,
+    "promise-unchecked": PromiseUnchecked,
     "promise-not-persisted": PromiseNotPersisted,
     "no-fsync": NoFsync,
     "old-roster-majority": OldRosterMajority,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from organismctl.committee.ledger.candidacy import Stage
 from organismctl.committee.ledger.core import Role
 from organismctl.committee.ledger.effects import Certified, Origin
 from organismctl.committee.ledger.protocol import Node
@@ -41,7 +42,7 @@ class Schedule:
         action = rng.choices(
             (self.load, self.crash, self.restart, self.all_down, self.split, self.mend, self.weather)
             + (self.add, self.remove, self.join, self.step_down, self.slow_disk, self.lose_disk, self.wait)
-            + (self.strike, self.sever),
+            + (self.strike, self.sever, self.ambush),
             WEIGHTS[world.flavour],
         )[0]
         action()
@@ -90,29 +91,69 @@ class Schedule:
         if self.rng.random() < 0.2:  # one-way trouble
             self.world.net.cut = {pair for pair in sorted(self.world.net.cut) if self.rng.random() < 0.6}
 
-    def strike(self) -> None:
-        """Wait for a new proposer, let it say a few words, and take it down or away in the middle of them."""
+    def unseat(self) -> None:
+        """Force an election: everybody up, everybody heard, but for the proposer, which goes away."""
         world, rng = self.world, self.rng
-        before = world.proposer()
-        epoch = world.machines[before].node.epoch if before else None  # type: ignore[union-attr]
-        end = world.now + 2.5
-        while world.now < end:
-            world.run(world.now + 0.01)
-            leading = world.proposer()
-            if leading is not None and world.machines[leading].node.epoch != epoch:  # type: ignore[union-attr]
-                break
-        else:
+        leading = world.proposer()
+        self.mend()
+        for name in world.machines:
+            if rng.random() < 0.8:
+                world.start(name)
+        if leading is None:
             return
+        if rng.random() < 0.25:
+            world.crash(leading)
+            return
+        others = [name for name in world.machines if name != leading]
+        rng.shuffle(others)
+        kept = rng.choice((0, 0, 1))
+        world.partition([[leading, *others[:kept]], others[kept:]])
+
+    def await_stage(self, stage: Stage) -> list[bytes]:
+        """Until some node reaches a stage in a newer epoch; nobody, when it takes too long."""
+        world = self.world
+        epoch = world.top_epoch()
+        end = world.now + 2.0
+        while world.now < end:
+            world.run(world.now + 0.004)
+            found = world.in_stage(stage, epoch)
+            if found:
+                return found
+        return []
+
+    def strike(self) -> None:
+        """Unseat the proposer; let the next one be heard by some only, in the middle of its first words."""
+        world, rng = self.world, self.rng
+        self.unseat()
+        found = self.await_stage(Stage.PROPOSE)
+        if not found:
+            return
+        leading = found[0]
+        deaf = [name for name in world.machines if name != leading and rng.random() < 0.5]
+        world.net.cut |= {pair for name in deaf for pair in ((leading, name), (name, leading))}
         for _ in range(rng.randint(0, 2)):
             world.append(leading, timeout=3.0)
-        world.run(world.now + rng.random() * 4 * world.net.delay)
-        others = [name for name in world.machines if name != leading]
-        if rng.random() < 0.3:
-            world.crash(leading)
-        else:
-            rng.shuffle(others)
-            kept = rng.choice((0, 0, 1))
-            world.partition([[leading, *others[:kept]], others[kept:]])
+        world.run(world.now + rng.random() * rng.choice((2, 4, 12)) * world.net.delay)
+
+    def ambush(self) -> None:
+        """Unseat the proposer; while the next one collects promises, let some who gave one blink, and an old one talk."""
+        world, rng = self.world, self.rng
+        self.unseat()
+        found = self.await_stage(Stage.PREPARE)
+        if not found:
+            return
+        world.run(world.now + rng.random() * 3 * world.net.delay)
+        others = [name for name in world.machines if name not in found]
+        for name in others:
+            if name not in world.proposers() and rng.random() < 0.6:
+                world.crash(name)
+                world.start(name)
+        self.mend()
+        world.net.cut = {pair for a in found for b in others for pair in ((a, b), (b, a))}
+        for name in world.proposers():
+            world.append(name, timeout=3.0)
+        world.run(world.now + rng.random() * 20 * world.net.delay)
+        self.mend()
 
     def sever(self) -> None:
         """Each pair of nodes hears each other, or not, by a coin."""
@@ -189,6 +230,8 @@ class Schedule:
         quiet = node.log.next_change(node.certified) is None
         if len(members) < 3 or not introduced or not quiet or not set(members) <= set(self.up()):
             return
+        if self.founders == 1 and (world.net.cut or world.net.loss or world.net.late):
+            return  # nobody whom a sole founder must hear: it has to be able to hear somebody
         self.lost = True
         name = self.rng.choice(sorted(members))
         if world.machines[name].disk.origin is Origin.FOUNDER:
@@ -198,19 +241,20 @@ class Schedule:
             world.machines[name].disk = Disk(world.incarnation(), Origin.LEARNER, True)
             world.expected_stops.add(name)
         world.start(name)
+        world.run(world.now + 1.0)
 
     def wait(self) -> None:
         self.world.run(self.world.now + self.rng.random() * 2)
 
 
 WEIGHTS = {
-    #            load crash restart down split mend weather add remove join step slow lose wait strike sever
-    "calm": (10, 1, 2, 0, 1, 2, 1, 1, 1, 1, 1, 1, 0, 3, 0, 0),
-    "crashing": (8, 6, 8, 1, 1, 2, 1, 1, 1, 1, 1, 2, 1, 2, 1, 0),
-    "splitting": (8, 2, 3, 0, 6, 3, 2, 1, 1, 1, 2, 1, 0, 3, 1, 3),
-    "changing": (8, 1, 4, 0, 4, 4, 1, 9, 3, 2, 1, 1, 1, 4, 1, 1),
-    "stormy": (6, 4, 6, 1, 5, 5, 5, 3, 3, 2, 2, 2, 1, 3, 1, 2),
-    "duelling": (6, 1, 3, 0, 3, 2, 1, 0, 0, 0, 0, 1, 0, 1, 8, 4),
+    #            load crash restart down split mend weather add remove join step slow lose wait strike sever ambush
+    "calm": (10, 1, 2, 0, 1, 2, 1, 1, 1, 1, 1, 1, 0, 3, 0, 0, 0),
+    "crashing": (8, 6, 8, 1, 1, 2, 1, 1, 1, 1, 1, 2, 1, 2, 1, 0, 1),
+    "splitting": (8, 2, 3, 0, 6, 3, 2, 1, 1, 1, 2, 1, 0, 3, 1, 3, 1),
+    "changing": (8, 1, 4, 0, 4, 4, 1, 9, 3, 2, 1, 1, 1, 4, 1, 1, 0),
+    "stormy": (6, 4, 6, 1, 5, 5, 5, 3, 3, 2, 2, 2, 1, 3, 1, 2, 1),
+    "duelling": (6, 1, 3, 0, 3, 2, 1, 0, 0, 0, 0, 1, 0, 1, 9, 4, 7),
 }
 
 

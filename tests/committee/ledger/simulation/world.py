@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from organismctl.committee.ledger.candidacy import Stage
 from organismctl.committee.ledger.codec import decode, encode
 from organismctl.committee.ledger.core import LedgerConfig, Role
 from organismctl.committee.ledger.effects import (
@@ -215,7 +216,9 @@ class World:
         machine.busy_until = self.now
         seeds = tuple(peer for peer in self.machines if peer != name)
         config = LedgerConfig(name, seeds=seeds, **self.settings)
-        machine.node = self.node_class(config, machine.disk.state(), Random(self.rng.getrandbits(32)), self.now)
+        machine.node = self.node_class(
+            config, machine.disk.state(), Random(self.rng.getrandbits(32)), self.now
+        )
         self.at(self.now + self.rng.random() * TICK, 2, (name, machine.run))
 
     def crash(self, name: bytes) -> None:
@@ -286,7 +289,9 @@ class World:
     def partition(self, groups: list[list[bytes]]) -> None:
         where = {name: index for index, group in enumerate(groups) for name in group}
         names = list(self.machines)
-        self.net.cut = {(a, b) for a in names for b in names if a != b and where.get(a, -1) != where.get(b, -1)}
+        self.net.cut = {
+            (a, b) for a in names for b in names if a != b and where.get(a, -1) != where.get(b, -1)
+        }
 
     # Clients.
 
@@ -310,14 +315,21 @@ class World:
     def agreed(self) -> bool:
         """Whether every running node stands at one certified height, the highest one."""
         top = len(self.certified) - 1
-        nodes = [m.node for m in self.machines.values() if m.node is not None and m.id not in self.expected_stops]
+        nodes = [
+            m.node for m in self.machines.values() if m.node is not None and m.id not in self.expected_stops
+        ]
         return all(node.certified == node.notified == top == node.log.last for node in nodes)
 
     def describe(self) -> str:
         return "; ".join(
-            f"{m.id[0]}: " + (f"{m.node.role} {m.node.stage} promised {m.node.promised.number} "
-            f"accepted {m.node.accepted.number} certified {m.node.certified}/{m.node.log.last} "
-            f"roster {[p[0] for p in m.node.log.rosters()[-1].members]}" if m.node else "down")
+            f"{m.id[0]}: "
+            + (
+                f"{m.node.role} {m.node.stage} promised {m.node.promised.number} "
+                f"accepted {m.node.accepted.number} certified {m.node.certified}/{m.node.log.last} "
+                f"roster {[p[0] for p in m.node.log.rosters()[-1].members]}"
+                if m.node
+                else "down"
+            )
             for m in self.machines.values()
         )
 
@@ -334,6 +346,15 @@ class World:
             commands = tuple(entry.command for entry in machine.disk.entries[: len(self.certified)])
             if link(NO_DIGEST, 0, commands, NO_EPOCH)[-1].digest != self.certified[-1]:
                 raise Violation(f"node {machine.id[0]} folds to another digest")
+
+    def top_epoch(self) -> Epoch:
+        """The highest epoch that any running node promised."""
+        return max([m.node.promised for m in self.machines.values() if m.node is not None], default=NO_EPOCH)
+
+    def in_stage(self, stage: Stage, above: Epoch) -> list[bytes]:
+        """The running nodes that stand at a stage, in an epoch above one."""
+        nodes = [m.node for m in self.machines.values() if m.node is not None]
+        return [node.me for node in nodes if node.stage is stage and node.promised > above]
 
     def proposers(self) -> list[bytes]:
         """Every node that believes to be the proposer."""
