@@ -1,0 +1,166 @@
+"""The seam to the terminal: data to standard output, narration to standard error, prompts that name the target.
+
+Colour and control codes go to a terminal only; text of remote origin never carries any.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from organismctl.identity.config import Json
+
+PROGRESS_AFTER_S = 1.0
+_FORBIDDEN = (
+    *(code for code in (*range(32), *range(127, 160)) if code not in (9, 10)),
+    *(0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
+)
+_CONTROL = dict.fromkeys(_FORBIDDEN, "\N{REPLACEMENT CHARACTER}")
+
+
+def clean(text: str) -> str:
+    """Text without control characters or direction overrides; tabs and newlines stay."""
+    return text.translate(_CONTROL).encode(errors="replace").decode()
+
+
+def colour(stream: Any = None) -> bool:
+    """Whether colour may be used on a stream (standard output by default)."""
+    stream = stream or sys.stdout
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """Columns: ``COLUMNS``, else the terminal's, else 100."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def emit(text: str, to: Path | None = None) -> None:
+    """Data: to standard output, or whole to a file (atomically).
+
+    Raises:
+        OrganismError: The file cannot be written.
+    """
+    text = text if text.endswith("\n") or not text else text + "\n"
+    if to is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    from organismctl.files.atomic import write_atomic
+
+    write_atomic(to, text.encode())
+
+
+def emit_json(value: Json, to: Path | None = None) -> None:
+    """JSON, indented, to standard output or a file."""
+    import json
+
+    emit(json.dumps(value, indent=2, ensure_ascii=False), to)
+
+
+def say(text: str) -> None:
+    """Narration, on standard error; silent with ``--quiet``."""
+    if not os.environ.get("ORGANISMCTL_QUIET"):
+        sys.stderr.write(clean(text) + "\n")
+        sys.stderr.flush()
+
+
+def table(rows: list[list[str]], head: list[str] | None = None) -> str:
+    """Plain aligned columns, two blanks apart, no trailing blanks."""
+    lines = [head, *rows] if head else rows
+    lines = [[clean(cell) for cell in line] for line in lines]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))] if lines else []
+    return "\n".join(
+        "  ".join(cell.ljust(size) for cell, size in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def on_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str, default: str | None = None) -> str:
+    """Ask a person for a line.
+
+    Raises:
+        UsageError: There is no terminal.
+    """
+    from organismctl.errors import UsageError
+
+    if not on_terminal():
+        raise UsageError(
+            f"{question}: this is no terminal, so nobody can be asked", advice="give it as an option"
+        )
+    sys.stderr.write(clean(f"{question}{f' [{default}]' if default else ''}: "))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() or (default or "")
+
+
+def confirm(target: str, what: str, *, yes: bool, destructive: bool = False) -> None:
+    """Ask before acting; destructive actions have the target's name retyped.
+
+    Args:
+        target: The organism's name.
+        what: What is about to be done.
+        yes: ``--yes`` was given.
+        destructive: Whether it cannot be taken back.
+
+    Raises:
+        UsageError: Nobody can be asked, and ``--yes`` was not given.
+        RefusedError: The person said no.
+    """
+    from organismctl.errors import RefusedError, UsageError
+
+    if yes:
+        return
+    if not on_terminal():
+        raise UsageError(
+            f"{target}: {what} needs a confirmation, and this is no terminal", advice="give --yes"
+        )
+    wanted = target if destructive else "yes"
+    say(f"{target}: {what}")
+    if ask(f"  type {'its name, ' + target + ',' if destructive else 'yes'} to go on") != wanted:
+        raise RefusedError("not confirmed; nothing was done")
+
+
+class Progress:
+    """Says on standard error how a long work goes, once it has taken longer than a second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = self._told = time.monotonic()
+        self._shown = False
+
+    def step(self, done: int, total: int | None = None) -> None:
+        """Tell how far it is; at most once a second."""
+        now = time.monotonic()
+        if now - self._told < PROGRESS_AFTER_S:
+            return
+        self._told = now
+        self._shown = True
+        of = f" of {total}" if total is not None else ""
+        say(f"{self._what}: {done}{of}, {now - self._began:.0f} s")
+
+    def end(self) -> None:
+        """Tell the whole time, if anything was told before."""
+        if self._shown:
+            say(f"{self._what}: done in {time.monotonic() - self._began:.1f} s")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """A :class:`Progress` for the time of a block."""
+    made = Progress(what)
+    try:
+        yield made
+    finally:
+        made.end()
