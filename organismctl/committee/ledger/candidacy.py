@@ -81,7 +81,7 @@ class Candidacy(Accepting):
             self.stage = Stage.IDLE
         self._draw()
 
-    def _retreat(self, why: str) -> None:
+    def _retreat(self, why: str) -> None:  # noqa: ARG002 (the proposing layer tells it to its callers)
         if self.stage is not Stage.IDLE:
             self.stage = Stage.IDLE
             self._promises.clear()

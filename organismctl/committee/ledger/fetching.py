@@ -80,6 +80,10 @@ class Fetching(Core):
     def _on_entries(self, sender: bytes, message: Entries) -> None:
         if sender == self._asked:
             self._asked = None
+            if not self._on_roster() and message.epoch.number:
+                self.hint = (
+                    message.epoch.proposer
+                )  # a learner asks the proposer, which so learns where it stands
         if message.commands and message.start == self.certified + 1:
             if message.previous != self.certified_digest:
                 self._contradiction(self.certified)
@@ -136,7 +140,7 @@ class Fetching(Core):
                 return index
         return len(entries)
 
-    def _certified_moved(self, old: int) -> None:
+    def _certified_moved(self, old: int) -> None:  # noqa: ARG002 (a hook; upper layers use it)
         self._moved_at = self.now
         if not self.introduced and self.log.roster(self.certified).version > 1:
             self._refuse_return()
@@ -228,8 +232,8 @@ class Fetching(Core):
             return
         if self.now >= self._poll_at:
             self._poll_at = self.now + config.heartbeat
-            live = self.proposer is not None and self.now - self.heard_at < config.election
-            self._fetch(self.proposer.proposer if live and self.proposer else self._somebody())
+            answered = self._asked is None  # a proposer that did not answer may be gone
+            self._fetch(self.hint if answered and self.hint in self._voters() else self._somebody())
 
     def _somebody(self) -> bytes:
         peers = sorted(self._voters() | {seed for seed in self.config.seeds if seed != self.me})

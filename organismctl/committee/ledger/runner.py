@@ -14,9 +14,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from typing import Protocol
 
-from organismctl.committee.ledger.codec import MAX_BUNDLE, pack, unpack
+from organismctl.committee.ledger.codec import unpack
 from organismctl.committee.ledger.core import LedgerConfig, Role
 from organismctl.committee.ledger.effects import (
     Advanced,
@@ -33,14 +32,11 @@ from organismctl.committee.ledger.effects import (
 )
 from organismctl.committee.ledger.entry import NO_DIGEST, Entry, application
 from organismctl.committee.ledger.forwarding import elsewhere, heard, told
+from organismctl.committee.ledger.lanes import Carrier, Lane
 from organismctl.committee.ledger.messages import (
-    Adopt,
-    Entries,
     Forward,
     Forwarded,
     Message,
-    Promise,
-    Propose,
 )
 from organismctl.committee.ledger.protocol import Node, Status
 from organismctl.committee.ledger.requests import Request
@@ -49,20 +45,9 @@ from organismctl.committee.ledger.store import Store
 from organismctl.committee.ledger.wire import MalformedError
 from organismctl.errors import OrganismError
 
-LANE = 256
-"""At most this many messages wait for one peer; older ones are dropped, for the protocol sends again."""
 FOLLOW = 256
 """At most this many entries come at once from :meth:`LedgerRunner.follow`."""
-BUNDLE_BYTES = 1 << 20
 RETRY = 0.05
-
-
-class Carrier(Protocol):
-    """Brings a frame of bytes to a peer, who learns authentically whom they are from; may lose, delay, double and reorder."""
-
-    async def send(self, peer: bytes, data: bytes) -> None:
-        """Send one frame (at most ``codec.MAX_FRAME`` bytes); raises ``OrganismError`` when it surely did not arrive."""
-        ...
 
 
 class LedgerRunner:
@@ -93,7 +78,7 @@ class LedgerRunner:
         self._disk = ThreadPoolExecutor(1, "ledger-write")
         self._reading = ThreadPoolExecutor(1, "ledger-read")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lanes: dict[bytes, asyncio.Queue[Message]] = {}
+        self._lanes: dict[bytes, Lane] = {}
         self._writes: list[Write] = []
         self._writing = False
         self._incoming: list[Request] = []
@@ -377,36 +362,9 @@ class LedgerRunner:
     def _send(self, peer: bytes, message: Message) -> None:
         lane = self._lanes.get(peer)
         if lane is None:
-            lane = self._lanes[peer] = asyncio.Queue(LANE)
-            self._spawn(self._lane(peer, lane))
-        if lane.full():
-            lane.get_nowait()
-        lane.put_nowait(message)
-
-    async def _lane(self, peer: bytes, lane: asyncio.Queue[Message]) -> None:
-        """Send to one peer, one frame after the other; a failed one is lost, as on any network."""
-        while True:
-            messages = [await lane.get()]
-            size = _weight(messages[0])
-            while not lane.empty() and len(messages) < MAX_BUNDLE and size < BUNDLE_BYTES:
-                messages.append(lane.get_nowait())
-                size += _weight(messages[-1])
-            try:
-                await self._carrier.send(peer, pack(messages))
-            except OrganismError:
-                await asyncio.sleep(RETRY)
-
-
-def _weight(message: Message) -> int:
-    """About how long a message is: what it carries of commands."""
-    match message:
-        case Propose(commands=commands) | Adopt(commands=commands) | Entries(commands=commands):
-            return sum(map(len, commands))
-        case Promise(tail=tail):
-            return sum(map(len, tail))
-        case Forward(command=command):
-            return len(command)
-    return 0
+            lane = self._lanes[peer] = Lane(peer, self._carrier)
+            self._spawn(lane.run())
+        lane.put(message)
 
 
 def _read_for(store: Store, serve: Serve) -> Send | None:
@@ -420,3 +378,6 @@ def _read_for(store: Store, serve: Serve) -> Send | None:
             break
         commands.append(entry.command)
     return serve.reply(below, tuple(commands)) if below is not None else None
+
+
+__all__ = ["FOLLOW", "Carrier", "LedgerRunner"]

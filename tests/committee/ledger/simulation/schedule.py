@@ -40,9 +40,7 @@ class Schedule:
     def step(self) -> None:
         rng, world = self.rng, self.world
         action = rng.choices(
-            (self.load, self.crash, self.restart, self.all_down, self.split, self.mend, self.weather)
-            + (self.add, self.remove, self.join, self.step_down, self.slow_disk, self.lose_disk, self.wait)
-            + (self.strike, self.sever, self.ambush),
+            [getattr(self, name) for name in ACTIONS],
             WEIGHTS[world.flavour],
         )[0]
         action()
@@ -136,7 +134,7 @@ class Schedule:
         world.run(world.now + rng.random() * rng.choice((2, 4, 12)) * world.net.delay)
 
     def ambush(self) -> None:
-        """Unseat the proposer; while the next one collects promises, let some who gave one blink, and an old one talk."""
+        """While the next proposer collects promises, let some who gave one blink, and an old one talk."""
         world, rng = self.world, self.rng
         self.unseat()
         found = self.await_stage(Stage.PREPARE)
@@ -247,6 +245,10 @@ class Schedule:
         self.world.run(self.world.now + self.rng.random() * 2)
 
 
+ACTIONS = (
+    *("load", "crash", "restart", "all_down", "split", "mend", "weather", "add", "remove", "join"),
+    *("step_down", "slow_disk", "lose_disk", "wait", "strike", "sever", "ambush"),
+)
 WEIGHTS = {
     #            load crash restart down split mend weather add remove join step slow lose wait strike sever ambush
     "calm": (10, 1, 2, 0, 1, 2, 1, 1, 1, 1, 1, 1, 0, 3, 0, 0, 0),

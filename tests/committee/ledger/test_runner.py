@@ -1,0 +1,210 @@
+"""Three nodes on real files, over a carrier in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+from organismctl.committee.ledger.codec import pack
+from organismctl.committee.ledger.core import LedgerConfig, Role
+from organismctl.committee.ledger.effects import Certified, Reason, Refused, Stop
+from organismctl.committee.ledger.entry import Kind
+from organismctl.committee.ledger.messages import Forwarded
+from organismctl.committee.ledger.roster import Action, GenesisRecord, RosterChange
+from organismctl.committee.ledger.runner import LedgerRunner
+from organismctl.committee.ledger.store import create_founder, create_learner, open_store
+from organismctl.errors import OrganismError
+
+IDS = [bytes([n]) * 32 for n in (1, 2, 3, 4)]
+
+
+class Wire:
+    """Carries frames within the process; a peer that is not there cannot be reached."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[bytes, LedgerRunner] = {}
+        self.cut: set[bytes] = set()
+
+    def carrier(self, me: bytes) -> Port:
+        return Port(self, me)
+
+
+class Port:
+    def __init__(self, wire: Wire, me: bytes) -> None:
+        self.wire, self.me = wire, me
+
+    async def send(self, peer: bytes, data: bytes) -> None:
+        await asyncio.sleep(0)
+        node = self.wire.nodes.get(peer)
+        if node is None or peer in self.wire.cut or self.me in self.wire.cut:
+            raise OrganismError("not reachable")
+        node.receive(self.me, data)
+
+
+async def boot(
+    wire: Wire, folder: Path, me: bytes, stops: list[Stop] | None = None, **settings: object
+) -> LedgerRunner:
+    times = {"heartbeat": 0.05, "election": 0.3, "majority": 0.6, "resend": 0.2, **settings}
+    config = LedgerConfig(me, seeds=tuple(IDS), **times)  # type: ignore[arg-type]
+    stop = stops.append if stops is not None else None
+    runner = LedgerRunner(open_store(folder), wire.carrier(me), config, rng=Random(me[0]), on_stop=stop)
+    wire.nodes[me] = runner
+    await runner.start()
+    return runner
+
+
+@asynccontextmanager
+async def committee(tmp: Path, **settings: object) -> AsyncIterator[Wire]:
+    wire = Wire()
+    genesis = GenesisRecord(b"f" * 32, tuple(IDS[:3]))
+    for me in IDS[:3]:
+        create_founder(tmp / str(me[0]), genesis)
+        await boot(wire, tmp / str(me[0]), me, **settings)
+    try:
+        yield wire
+    finally:
+        for node in wire.nodes.values():
+            await node.close()
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(story(), 60))  # type: ignore[arg-type]
+
+
+def proposer(wire: Wire) -> LedgerRunner:
+    return next(node for node in wire.nodes.values() if node.status().role is Role.PROPOSER)
+
+
+def test_appends_on_any_node_are_certified_everywhere_and_survive_a_restart(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path, keep=4) as wire:
+            nodes = list(wire.nodes.values())
+            outcomes = await asyncio.gather(*[nodes[n % 3].append(b"%d" % n) for n in range(90)])
+            assert all(isinstance(outcome, Certified) for outcome in outcomes)
+            heights = [outcome.height for outcome in outcomes if isinstance(outcome, Certified)]
+            assert len(set(heights)) == 90
+            top = max(heights)
+            for node in nodes:
+                await node.wait_certified(top)
+            logs = [
+                [(e.digest, e.payload) for e in node.read(0) if e.kind is Kind.APPLICATION] for node in nodes
+            ]
+            assert logs[0] == logs[1] == logs[2]
+            assert {payload for _, payload in logs[0]} == {b"%d" % n for n in range(90)}
+            victim = next(node for node in nodes if node is not proposer(wire))
+            me = victim.config.me
+            del wire.nodes[me]
+            await victim.close()
+            assert isinstance(
+                await nodes[0].append(b"late") if nodes[0] is not victim else 0, Certified | int
+            )
+            again = await boot(wire, tmp_path / str(me[0]), me)
+            assert again.certified >= 0
+            assert isinstance(await again.append(b"back"), Certified)
+            await again.close()
+            assert isinstance(await again.append(b"closed"), Refused)
+
+    run(story)
+
+
+def test_following_replays_and_then_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path, keep=2) as wire:
+            node = wire.nodes[IDS[0]]
+            for n in range(300):
+                if n % 50 == 0:
+                    await node.append(b"wait %d" % n)
+                else:
+                    task = asyncio.ensure_future(node.append(b"%d" % n))
+            await task
+            seen: list[int] = []
+            async for batch in node.follow(0):
+                seen += [entry.height for entry in batch]
+                if seen[-1] == node.certified:
+                    break
+            assert seen == list(range(seen[-1] + 1))
+            coming = aiter(node.follow(seen[-1] + 1))
+            waiting = asyncio.ensure_future(anext(coming))
+            told = await node.append(b"new")
+            assert isinstance(told, Certified)
+            assert (await waiting)[0].height == seen[-1] + 1
+            await coming.aclose()  # type: ignore[attr-defined]
+
+    run(story)
+
+
+def test_a_learner_catches_up_from_disk_is_added_and_takes_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path, keep=2, batch=16) as wire:
+            await asyncio.gather(*[wire.nodes[IDS[0]].append(b"%d" % n) for n in range(200)])
+            create_learner(tmp_path / "4")
+            learner = await boot(wire, tmp_path / "4", IDS[3])
+            await until(lambda: learner.certified >= 200 and IDS[3] in proposer(wire).status().peers)
+            assert learner.status().role is Role.LEARNER
+            told = await learner.change_roster(RosterChange(Action.ADD, IDS[3]))
+            assert isinstance(told, Certified)
+            await until(lambda: learner.status().role is Role.ACCEPTOR)
+            assert await proposer(wire).step_down(IDS[3]) == IDS[3]
+            await until(lambda: learner.status().role is Role.PROPOSER)
+            assert isinstance(await learner.append(b"mine"), Certified)
+
+    run(story)
+
+
+def test_without_a_majority_appends_are_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path) as wire:
+            node = wire.nodes[IDS[0]]
+            assert isinstance(await node.append(b"x"), Certified)
+            wire.cut = {IDS[1], IDS[2]}
+            await until(
+                lambda: node.status().role is not Role.PROPOSER and node.status().proposer in (None, IDS[0])
+            )
+            told = await node.append(b"y", timeout=20)
+            assert isinstance(told, Refused)
+            assert told.reason is Reason.NO_MAJORITY
+
+    run(story)
+
+
+def test_a_disk_that_fails_stops_the_node_and_the_rest_go_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path) as wire:
+            node = wire.nodes[IDS[0]]
+            assert isinstance(await node.append(b"x"), Certified)
+            node._store._writer.execute("PRAGMA query_only = ON")
+            other = wire.nodes[IDS[1]]
+            await other.append(b"y", timeout=10)
+            await until(lambda: node.stopped is not None)
+            assert node.stopped is not None
+            assert node.stopped.code == "disk"
+            told = await node.append(b"z")
+            assert isinstance(told, Refused)
+            assert told.reason is Reason.STOPPED
+            await until(lambda: any(n.status().role is Role.PROPOSER for n in wire.nodes.values()))
+            assert isinstance(await other.append(b"on", timeout=10), Certified)
+
+    run(story)
+
+
+def test_frames_that_cannot_be_read_are_dropped(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path) as wire:
+            node = wire.nodes[IDS[0]]
+            rng = Random(5)
+            for _ in range(500):
+                node.receive(IDS[1], rng.randbytes(rng.randint(0, 60)))
+            assert node.malformed > 400
+            node.receive(IDS[1], pack([Forwarded(999, 7, "?", "", -1, bytes(32), bytes(32))]))
+            assert isinstance(await node.append(b"x"), Certified)
+
+    run(story)
