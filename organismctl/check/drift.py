@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.check.finding import Place
+from organismctl.identity.diff import actors, verdict_of
 
 if TYPE_CHECKING:
     from organismctl.files.organism import LoadedOrganism
@@ -25,7 +26,6 @@ _GROUP_KEYS = {
     "sync_batch": "group.sync.batch",
     "sync_fetch_timeout_s": "group.sync.fetch_timeout",
 }
-NONE, REBIND, REBUILD = "none", "rebind", "rebuild"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +65,14 @@ def field_drift(
 
 
 def verdict(drifts: Iterable[FieldDrift]) -> str:
-    """What integrators must do: nothing, bind to the new handles, or build anew against another shape.
-
-    ``rebuild`` when what they decode or pin by name can differ (name, network, surfaces, parameters, the
-    spanned members), ``rebind`` when only admission moved.
-    """
-    moved = [one.path for one in drifts if "fingerprint" in one.moves]
-    if not moved:
-        return NONE
-    return REBIND if all(path.startswith("acl") for path in moved) else REBUILD
+    """What integrators must do: ``none``, ``rebind`` or ``rebuild`` (:mod:`organismctl.identity.diff`)."""
+    return verdict_of(one.path for one in drifts if "fingerprint" in one.moves)
 
 
 def who(*, fingerprint: bool, group: bool) -> tuple[str, ...]:
-    """Who must act on a move of the identities."""
-    if fingerprint:
-        return ("our nodes", "integrators", "coalitions that pin it")
-    return ("our nodes",) if group else ()
+    """Who must act on a move of the identities; empty when nobody must."""
+    moves = ["fingerprint"] if fingerprint else ["group_id"] if group else []
+    return actors(moves) if moves else ()
 
 
 def _collapse(paths: list[str], accepted: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
@@ -119,9 +111,6 @@ def _names(organism: LoadedOrganism, path: str) -> tuple[str, str | None]:
     if path.startswith("group."):
         key = _GROUP_KEYS.get(path.removeprefix("group."), "group")
         return key, key
-    if path == "content+driver":
-        table = "content" if organism.config.content else "driver"
-        return "content and driver", table
     if path.endswith(".count"):
         return path.removesuffix(".count"), path.removesuffix(".count")
     head = _span_head(path)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 
 _IN_FILE = {
-    "content+driver": "content",
     "group.heartbeat_ms": "group.heartbeat",
     "group.heartbeat_jitter_ms": "group.heartbeat_jitter",
     "group.sync_batch": "group.sync.batch",
@@ -64,7 +63,7 @@ class LoadedOrganism:
         """The 1-based line of a key (``span[1].surface[0].type``), else of the table around it.
 
         The paths of organism.lock and of ``field_digests`` are understood too: spanned members by their stable
-        id (``span[70f9…].kind``), ``content+driver``, counts, and durations named with their unit.
+        id (``span[70f9…].kind``), counts, and durations named with their unit.
         """
         return self._reader.line(_in_file(key_path, self.config))
 

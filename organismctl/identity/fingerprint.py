@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from organismctl.identity.digest import derive, h, parse_digest, uid
-from organismctl.identity.parameters import canonical_parameters
+from organismctl.identity.parameters import canonical_parameters, parameter_leaves, parameters
 from organismctl.identity.postcard import Writer
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PREFIX = b"organism|\x01|"
 STABLE_PREFIX = b"organism-id|\x01|"
 SCHEME = "organismctl/1"
+PARAMETERS = "content+driver"
+"""The path of the one row that holds all parameters."""
 
 
 class IdentityError(ValueError):
@@ -92,8 +94,8 @@ def explain(config: OrganismConfig) -> list[ExplainRow]:
         rows.put(f"surface[{index}].name", surface.name, _text(surface.name))
         rows.put(f"surface[{index}].type", surface.type, _text(surface.type))
         rows.option(f"surface[{index}].id", surface.explicit_id, "derived")
-    parameters = canonical_parameters(config)
-    rows.put("content+driver", parameters.decode(), lambda w: w.bytes(parameters))
+    canonical = canonical_parameters(config)
+    rows.put(PARAMETERS, canonical.decode(), lambda w: w.bytes(canonical))
     rows.count("acl", len(config.acl))
     for index, validator in enumerate(config.acl):
         rows.add(f"acl[{index}]", validator.signature().hex(), validator.signature())
@@ -115,16 +117,33 @@ def field_digests(config: OrganismConfig) -> dict[str, str]:
 
     Paths of spanned members carry their stable id, not their position, so that reordering moves nothing.
     """
-    digests: dict[str, str] = {}
+    return {path: digest.hex() for path, (_, digest) in fields(config).items()}
+
+
+def fields(config: OrganismConfig) -> dict[str, tuple[str, bytes]]:
+    """``(text, digest)`` per field path: every field that moves the fingerprint or the group id.
+
+    Parameters are told leaf by leaf (``content.x``, ``driver.stall``), though the preimage holds them whole.
+    """
+    import json
+
+    told: dict[str, tuple[str, bytes]] = {}
     for row in explain(config):
-        digests[_stable_path(row.path, config)] = row.digest.hex()
+        if row.path != PARAMETERS:
+            told[_stable_path(row.path, config)] = (row.text, row.digest)
+            continue
+        for section, below in parameters(config).items():
+            for path, value in parameter_leaves(below, section):
+                text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+                told[path] = (text, h(text.encode()))
     group = config.group
     for name in (
         "heartbeat_ms", "heartbeat_jitter_ms", "max_missed_heartbeats",
         "machine", "machine_type", "sync_batch", "sync_fetch_timeout_s",
     ):  # fmt: skip
-        digests[f"group.{name}"] = h(str(getattr(group, name)).encode()).hex()
-    return digests
+        value = str(getattr(group, name))
+        told[f"group.{name}"] = (value, h(value.encode()))
+    return told
 
 
 def stable_id(config: OrganismConfig) -> bytes:

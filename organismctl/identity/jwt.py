@@ -206,7 +206,7 @@ def _json_object(data: bytes, step: str) -> list[tuple[str, Any]]:
     try:
         pairs = json.loads(data.decode(), object_pairs_hook=_Pairs, parse_constant=refuse)
         if not isinstance(pairs, _Pairs):
-            raise ValueError  # noqa: TRY301, TRY004 # one exit for everything that serde refuses
+            raise ValueError  # noqa: TRY004 # one exit for everything that serde refuses
         json.dumps(pairs, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise _StepError(step, "not a JSON object") from None

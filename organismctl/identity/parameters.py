@@ -6,6 +6,7 @@ arrays and tables. Floats, dates and nulls are refused, each with its path.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from organismctl.identity.config import Json
 if TYPE_CHECKING:
     from organismctl.identity.config import OrganismConfig
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 MAX_INT = (1 << 53) - 1
 ALLOWED = "text in NFC, booleans, integers within ±(2^53−1), arrays and tables"
 
@@ -70,6 +72,23 @@ def parameters(config: OrganismConfig) -> dict[str, Json]:
             "period": driver.period_ms,
         },
     }
+
+
+def parameter_leaves(value: Json, path: str) -> Iterator[tuple[str, Json]]:
+    """Every value below ``path`` that is no table, with its dotted path; an empty table counts as a value."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from parameter_leaves(item, f"{path}.{_quoted(key)}")
+    else:
+        yield path, value
+
+
+def _quoted(key: str) -> str:
+    """A key as it stands in a path: bare when TOML lets it, else quoted with controls escaped."""
+    if _BARE.fullmatch(key):
+        return key
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
 
 
 def canonical_parameters(config: OrganismConfig) -> bytes:

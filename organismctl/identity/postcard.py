@@ -12,6 +12,8 @@ from typing import TypeVar
 from organismctl.errors import OrganismError
 
 T = TypeVar("T")
+Bytes = bytes
+"""``bytes`` under a name that the methods called ``bytes`` do not shadow."""
 U64_MAX = 2**64 - 1
 
 
@@ -48,7 +50,7 @@ class Writer:
         self._out.append(1 if value else 0)
         return self
 
-    def bytes(self, value: bytes) -> Writer:
+    def bytes(self, value: Bytes) -> Writer:
         """A length and the bytes."""
         self.varint(len(value))
         self._out += value
@@ -62,7 +64,7 @@ class Writer:
             raise PostcardError("text holds a lone surrogate, which UTF-8 cannot carry") from exc
         return self.bytes(raw)
 
-    def fixed(self, value: bytes, size: int) -> Writer:
+    def fixed(self, value: Bytes, size: int) -> Writer:
         """Exactly ``size`` bytes without a length."""
         if len(value) != size:
             raise PostcardError(f"expected {size} bytes, got {len(value)}")
@@ -84,7 +86,7 @@ class Writer:
             write(self, item)
         return self
 
-    def finish(self) -> bytes:
+    def finish(self) -> Bytes:
         """The encoding."""
         return bytes(self._out)
 
@@ -94,7 +96,7 @@ class Reader:
 
     __slots__ = ("_data", "_position")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Bytes) -> None:
         self._data = bytes(data)
         self._position = 0
 
@@ -103,7 +105,7 @@ class Reader:
         """Bytes not read yet."""
         return len(self._data) - self._position
 
-    def _take(self, size: int) -> bytes:
+    def _take(self, size: int) -> Bytes:
         if size > self.remaining:
             raise PostcardError(f"{size} bytes wanted at {self._position}, {self.remaining} left")
         start = self._position
@@ -136,7 +138,7 @@ class Reader:
             raise PostcardError(f"{byte} is not a boolean")
         return byte == 1
 
-    def bytes(self, limit: int | None = None) -> bytes:
+    def bytes(self, limit: int | None = None) -> Bytes:
         """A length and that many bytes, at most ``limit``."""
         size = self.varint()
         if limit is not None and size > limit:
@@ -151,7 +153,7 @@ class Reader:
         except UnicodeDecodeError as exc:
             raise PostcardError("text is not UTF-8") from exc
 
-    def fixed(self, size: int) -> bytes:
+    def fixed(self, size: int) -> Bytes:
         """Exactly ``size`` bytes."""
         return self._take(size)
 

@@ -70,7 +70,7 @@ def test_every_field_of_the_lock_has_a_line_in_the_file() -> None:
     second = loaded.config.span[1].stable_id.hex()
     assert lines[f"span[{second}].content_hash"] == line_of(TEXT, "content_hash =")
     assert lines["span.count"] == line_of(TEXT, "[[span]]")
-    assert lines["content+driver"] == line_of(TEXT, "[content]")
+    assert lines["driver.stall"] == line_of(TEXT, "stall = ")
     assert lines["group.sync_batch"] == line_of(TEXT, "sync = ")
     assert loaded.line(f"span[{HEX}].kind") == line_of(TEXT, "[[span]]")
 
