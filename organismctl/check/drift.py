@@ -100,24 +100,17 @@ def _drift(
 ) -> FieldDrift:
     probe = f"{path}.stable_id" if path == _span_head(path) else path
     change = "added" if probe not in accepted else "removed" if probe not in present else "changed"
-    shown, key = _names(organism, path)
-    line = None if key is None or change == "removed" else organism.line(key)
+    line = None if change == "removed" else organism.line(path)
     moves = ("group_id",) if path.startswith("group.") else ("fingerprint", "group_id")
-    return FieldDrift(shown, change, Place(organism.file, line), moves)
+    return FieldDrift(_shown(organism, path), change, Place(organism.file, line), moves)
 
 
-def _names(organism: LoadedOrganism, path: str) -> tuple[str, str | None]:
-    """The path as shown, and the key in organism.toml (``None`` when it is not there any more)."""
+def _shown(organism: LoadedOrganism, path: str) -> str:
+    """The path as a person writes it: spanned members by the operator's own label."""
     if path.startswith("group."):
-        key = _GROUP_KEYS.get(path.removeprefix("group."), "group")
-        return key, key
-    if path.endswith(".count"):
-        return path.removesuffix(".count"), path.removesuffix(".count")
+        return _GROUP_KEYS.get(path.removeprefix("group."), path)
     head = _span_head(path)
     if head is None:
-        return path, path
-    rest = path[len(head) :]
-    for index, member in enumerate(organism.config.span):
-        if member.stable_id.hex() == head[5:-1]:
-            return f"span[{member.name}]{rest}", f"span[{index}]{rest}"
-    return f"span[{head[5:15]}]{rest}", None
+        return path.removesuffix(".count")
+    label = next((one.name for one in organism.config.span if one.stable_id.hex() == head[5:-1]), head[5:15])
+    return f"span[{label}]{path[len(head) :].removesuffix('.count')}"

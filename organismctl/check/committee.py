@@ -1,0 +1,250 @@
+"""Check ``committee``: is it there, bonded, led by one, and how many more may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from organismctl.check.codes import finding
+from organismctl.check.committee_identity import identity_rows
+from organismctl.check.committee_ledger import ledger_rows
+from organismctl.check.committee_view import Life, Seen, View, connected, make_view
+from organismctl.check.finding import Finding, Status
+from organismctl.check.values import duration, listed, plural, source, whole
+from organismctl.identity.digest import is_hex64
+
+if TYPE_CHECKING:
+    from organismctl.check.scope import Scope
+    from organismctl.files.deployment import Thresholds
+    from organismctl.identity.config import Json
+
+COMMITTEE = "committee"
+
+
+def check_committee(scope: Scope) -> list[Finding]:
+    """Everything that the nodes' own words, put side by side, say about the committee."""
+    if scope.deployment is None:
+        return [
+            finding("CHECK-INCOMPLETE", None, COMMITTEE, "no deployment.toml is here: it names the nodes")
+        ]
+    view = make_view(scope)
+    if not view.members:
+        return [
+            finding("CHECK-INCOMPLETE", None, COMMITTEE, f"{scope.deployment.file} has no node on the roster")
+        ]
+    limits = scope.deployment.thresholds
+    rows: list[Finding] = []
+    for one in (*view.members, *view.others):
+        rows += _node(one, view, limits)
+    rows += [*_size(view), *_quorum(view), *_leader(view)]
+    rows += [row for one in view.answering for row in _bonds(one, view)]
+    rows += ledger_rows(scope, view, limits)
+    rows += identity_rows(scope, view)
+    rows += _endings(view)
+    return rows
+
+
+def _node(one: Seen, view: View, limits: Thresholds) -> Iterator[Finding]:
+    """Whether a node could be seen, and what it says of itself."""
+    refs = source(one.fact)
+    if one.malformed is not None:
+        yield finding("ANSWER-MALFORMED", None, one.name, one.malformed, sources=refs)
+        return
+    if one.status is None:
+        yield _unseen(one, view)
+        return
+    took = one.fact.took_ms if one.fact is not None else None
+    answered = "it answers" if took is None else f"it answered in {duration(took)}"
+    yield finding("MEMBER-UNREACHABLE", Status.OK, one.name, answered, values={"took_ms": took}, sources=refs)
+    if one.stopped is not None:
+        yield finding("NODE-STOPPED", None, one.name, f"it stopped: {one.stopped}", sources=refs)
+    yield from _clock(one, limits)
+
+
+def _unseen(one: Seen, view: View) -> Finding:
+    refs = source(one.fact)
+    if one.fact is None:
+        return finding(
+            "MEMBER-UNREACHABLE", None, one.name, "nobody asked it: deployment.toml does not have it"
+        )
+    if one.fact.cause == "observer":
+        return finding("OBSERVER-REFUSED", None, one.name, one.fact.reason or "refused", sources=refs)
+    if one.fact.cause == "malformed":
+        return finding("ANSWER-MALFORMED", None, one.name, one.fact.reason or "malformed", sources=refs)
+    life = view.life[one.peer_id]
+    said = {Life.VOUCHED: "; a peer has a bond to it", Life.GONE: "; no peer that answers has a bond to it"}
+    summary = f"{one.fact.reason}{said.get(life, '')}"
+    return finding("MEMBER-UNREACHABLE", None, one.name, summary, values={"life": life.value}, sources=refs)
+
+
+def _clock(one: Seen, limits: Thresholds) -> Iterator[Finding]:
+    """The node's clock against the observer's, the time of the answer allowed for."""
+    told = whole(one.status.get("now_ms")) if one.status is not None else None
+    if told is None or one.fact is None or one.fact.seen_ms is None:
+        return
+    off = abs(told - one.fact.seen_ms)
+    status = Status.WARN if off > limits.clock_skew_ms + (one.fact.took_ms or 0) else Status.OK
+    yield finding(
+        "CLOCK-SKEW", status, one.name, f"{duration(off)} from the observer's clock",
+        values={"skew_ms": off}, limits={"clock_skew_ms": limits.clock_skew_ms}, sources=source(one.fact),
+    )  # fmt: skip
+
+
+def _size(view: View) -> Iterator[Finding]:
+    size = len(view.members)
+    values: dict[str, Json] = {"size": size, "version": view.roster_version}
+    if view.roster_version is None:  # only the file's wish is known; ROSTER-DRIFT says so
+        return
+    even, large = size % 2 == 0, size > 5
+    yield finding(
+        "ROSTER-EVEN", Status.WARN if even else Status.OK, COMMITTEE,
+        f"{size} members: one fewer would tolerate as much" if even else plural(size, "member"), values=values,
+    )  # fmt: skip
+    if large:
+        yield finding("ROSTER-LARGE", None, COMMITTEE, f"{size} members; five are enough", values=values)
+
+
+def _quorum(view: View) -> Iterator[Finding]:
+    """A majority, how many more may fail, and what one host means for both."""
+    size, needed = len(view.members), view.needed
+    there = view.count(Life.UP, Life.VOUCHED)
+    unknown = view.count(Life.UNKNOWN)
+    values: dict[str, Json] = {"size": size, "needed": needed, "there": there, "unknown": unknown}
+    shown = f"{there} of {size} there, {needed} needed"
+    if there >= needed:
+        yield finding("COMMITTEE-QUORUM", Status.OK, COMMITTEE, shown, values=values)
+    elif there + unknown >= needed:
+        yield finding(
+            "COMMITTEE-QUORUM", Status.UNKNOWN, COMMITTEE, f"{shown}; {unknown} unknown", values=values
+        )
+    else:
+        yield finding(
+            "COMMITTEE-QUORUM", Status.BAD, COMMITTEE, f"{shown}: writes are refused", values=values
+        )
+    yield _tolerance(view, there, unknown)
+    if view.one_host:
+        summary = f"{plural(size, 'process')} of one host: replicas=1, tolerance=0".replace(
+            "processs", "processes"
+        )
+        yield finding("ONE-HOST", None, COMMITTEE, f"{summary}; fault domains and partitions cannot apply",
+                      values={"replicas": 1, "tolerance": 0, "processes": size})  # fmt: skip
+
+
+def _tolerance(view: View, there: int, unknown: int) -> Finding:
+    """One number: how many more may fail. On one host the host itself is the replica that counts."""
+    size, left = len(view.members), there - view.needed
+    replicas, tolerance = (1, 0) if view.one_host else (size, max(left, 0))
+    values: dict[str, Json] = {"replicas": replicas, "tolerance": tolerance}
+    if view.one_host:
+        values |= {"processes": size, "process_tolerance": max(left, 0)}
+        summary = f"replicas=1, tolerance=0 (one host; of its {size} processes {max(left, 0)} more may fail)"
+    else:
+        summary = f"replicas={replicas}, tolerance={tolerance}"
+    if left >= 1:
+        status = Status.OK
+    elif unknown and left + unknown >= 0:
+        status, summary = Status.UNKNOWN, f"{summary}; {unknown} unknown"
+    else:
+        status = Status.WARN if left == 0 else Status.BAD
+    return finding("COMMITTEE-TOLERANCE", status, COMMITTEE, summary, values=values, limits={"tolerance": 1})
+
+
+def _leader(view: View) -> Iterator[Finding]:
+    """Exactly one proposer at the highest epoch."""
+    told = [(one, one.status) for one in view.answering if one.status is not None]
+    if not told:
+        yield finding("LEADER-UNIQUE", Status.UNKNOWN, COMMITTEE, "no node answered")
+        return
+    epoch = max(whole(status["epoch"]) or 0 for _, status in told)
+    proposers = [(one.name, status["epoch"]) for one, status in told if status["role"] == "proposer"]
+    top = [name for name, at in proposers if at == epoch]
+    values: dict[str, Json] = {"epoch": epoch, "proposers": [name for name, _ in proposers]}
+    if len(top) > 1:
+        summary = f"{listed(top)} all propose in epoch {epoch}"
+        yield finding("LEADER-UNIQUE", Status.BAD, COMMITTEE, summary, values=values)
+    elif len(top) == 1:
+        stale = [name for name, at in proposers if at != epoch]
+        more = f"; {listed(stale)} still proposes in an older epoch" if stale else ""
+        status = Status.WARN if stale else Status.OK
+        yield finding("LEADER-UNIQUE", status, COMMITTEE, f"{top[0]}, epoch {epoch}{more}", values=values)
+    else:
+        yield _no_leader(view, epoch, values)
+
+
+def _no_leader(view: View, epoch: int, values: dict[str, Json]) -> Finding:
+    named = {
+        str(one.status["proposer"])
+        for one in view.answering
+        if one.status is not None
+        and one.status["epoch"] == epoch
+        and is_hex64(str(one.status.get("proposer")))
+    }
+    unseen = {one.peer_id for one in view.members if one.status is None}
+    if view.sealed:
+        return finding(
+            "LEADER-UNIQUE", Status.OK, COMMITTEE, "sealed: nothing is proposed any more", values=values
+        )
+    if named & unseen:
+        summary = f"{listed(sorted(view.name(one) for one in named))} by its peers' word, not seen itself"
+        return finding("LEADER-UNIQUE", Status.UNKNOWN, COMMITTEE, summary, values=values)
+    if unseen and not named and len(view.answering) < view.needed:
+        return finding(
+            "LEADER-UNIQUE", Status.UNKNOWN, COMMITTEE, "none among those that answer", values=values
+        )
+    return finding("LEADER-UNIQUE", Status.BAD, COMMITTEE, f"no proposer in epoch {epoch}", values=values)
+
+
+def _bonds(one: Seen, view: View) -> Iterator[Finding]:
+    """A node's bonds to every other member; one missing between two that answer is a partition."""
+    if one.status is None:
+        return
+    have = connected(one.status)
+    others = [peer for peer in view.members if peer.peer_id != one.peer_id]
+    missing = [peer for peer in others if peer.peer_id not in have]
+    parted = [peer.name for peer in missing if view.life[peer.peer_id] is Life.UP]
+    values: dict[str, Json] = {
+        "bonds": len(others) - len(missing),
+        "missing": [peer.name for peer in missing],
+    }
+    status = Status.BAD if parted else Status.WARN if missing else Status.OK
+    shown = f"{len(others) - len(missing)} of {len(others)}"
+    if missing:
+        shown += f"; none to {listed([peer.name for peer in missing])}"
+        shown += ", which answers" if len(parted) == 1 else ", which answer" if parted else ""
+    yield finding(
+        "BOND-MISSING",
+        status,
+        one.name,
+        shown,
+        values=values,
+        limits={"bonds": len(others)},
+        sources=source(one.fact),
+    )
+
+
+def _endings(view: View) -> Iterator[Finding]:
+    """Drained members, a scheduled retirement, the seal."""
+    told = [one.status for one in view.answering if one.status is not None]
+    drained = {str(peer) for status in told for peer in status["drained"]}
+    for one in view.members:
+        if one.peer_id in drained:
+            yield finding("NODE-DRAINED", None, one.name, "the committee has certified its drain")
+    if view.sealed:
+        opened = [
+            one.name for one in view.answering if one.status is not None and one.status["sealed"] is not True
+        ]
+        more = f"; not yet on {listed(opened)}" if opened else ""
+        yield finding(
+            "ORGANISM-SEALED", None, COMMITTEE, f"the marker is the last item on every surface{more}"
+        )
+        return
+    dates = {
+        str(status["retirement"].get("effective_at"))
+        for status in told
+        if isinstance(status.get("retirement"), dict)
+    }
+    if dates:
+        yield finding(
+            "RETIREMENT-SCHEDULED", None, COMMITTEE, f"effective at {listed(sorted(dates))}",
+            values={"effective_at": [*sorted(dates)]},
+        )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Run checks by name over one snapshot, and find the exit code of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from organismctl.check.accept import apply_accepts
+from organismctl.check.finding import Finding, Status
+from organismctl.check.scope import Scope, make_scope
+from organismctl.exits import Exit, worst
+
+if TYPE_CHECKING:
+    from organismctl.files.deployment import Deployment
+    from organismctl.files.lock import LockFile
+    from organismctl.files.organism import LoadedOrganism
+    from organismctl.observe.snapshot import Snapshot
+
+FAIL_ON = ("any", "committee", "integrators")
+"""What ``--fail-on`` may say; ``committee`` includes what integrators must act on."""
+
+
+_WORSE = (Status.BAD, Status.UNKNOWN, Status.WARN, Status.OK)
+
+
+def _fingerprint(scope: Scope) -> list[Finding]:
+    from organismctl.check.fingerprint import check_fingerprint
+
+    return check_fingerprint(scope)
+
+
+def _tickets(scope: Scope) -> list[Finding]:
+    from organismctl.check.tickets import check_tickets
+
+    return check_tickets(scope)
+
+
+def _identity(scope: Scope) -> list[Finding]:
+    from organismctl.check.identity import check_identity
+
+    return check_identity(scope)
+
+
+def _committee(scope: Scope) -> list[Finding]:
+    from organismctl.check.committee import check_committee
+
+    return check_committee(scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what it asks, which facts it needs, and the function."""
+
+    name: str
+    question: str
+    kinds: tuple[str, ...]
+    run: Callable[[Scope], list[Finding]]
+
+
+CHECKS: Mapping[str, Check] = {
+    check.name: check
+    for check in (
+        Check("fingerprint", "is organism.toml what organism.lock accepts", (), _fingerprint),
+        Check("tickets", "are our nodes admitted, and until when", ("ticket.file", "node.tickets"), _tickets),
+        Check("identity", "are the spanned members what we pinned", ("span.card",), _identity),
+        Check(
+            "committee", "is the committee whole, led and alike", ("node.status", "node.digest"), _committee
+        ),
+    )
+}
+"""Every check by name, in the order of ``check all``."""
+
+
+def kinds_of(names: Iterable[str]) -> frozenset[str]:
+    """The kinds of facts that checks need."""
+    return frozenset(kind for name in names for kind in CHECKS[name].kinds)
+
+
+def run_checks(
+    names: Sequence[str],
+    organism: LoadedOrganism,
+    snapshot: Snapshot,
+    deployment: Deployment | None,
+    lock: LockFile | None,
+    now_ms: int,
+    *,
+    secret_hash: bytes | None = None,
+    exec_result: Mapping[str, object] | None = None,
+) -> list[Finding]:
+    """Run checks over one snapshot; what a person accepted is marked.
+
+    Args:
+        names: Keys of :data:`CHECKS`.
+        organism: organism.toml.
+        snapshot: What was seen.
+        deployment: Our side, or ``None``.
+        lock: The accepted identity, or ``None``.
+        now_ms: The moment of judgement, Unix ms.
+        secret_hash: ``H(group secret)``, when it is here.
+        exec_result: What the organism's own binary answered, for scheme ``exec``.
+    """
+    scope = make_scope(
+        organism, snapshot, deployment, lock, now_ms, secret_hash=secret_hash, exec_result=exec_result
+    )
+    return run_scope(names, scope)
+
+
+def run_scope(names: Sequence[str], scope: Scope) -> list[Finding]:
+    """The same over a scope that is made already."""
+    rows: dict[tuple[str, str], Finding] = {}
+    for name in names:
+        for row in CHECKS[name].run(scope):
+            key = (
+                row.code,
+                row.subject,
+            )  # two checks may ask one question of one node: the worse answer stays
+            if key not in rows or _WORSE.index(row.status) < _WORSE.index(rows[key].status):
+                rows[key] = row
+    return apply_accepts(list(rows.values()), scope.deployment, scope.now_ms)
+
+
+def exit_of(findings: Iterable[Finding], *, strict: bool = False, fail_on: str = "any") -> Exit:
+    """The exit code that the worst finding decides.
+
+    Args:
+        findings: Findings, accepted ones included (they never decide).
+        strict: A warning counts as drift.
+        fail_on: ``integrators`` lets only what integrators must act on decide; ``committee`` and ``any`` all.
+    """
+    return worst(_exit(row, strict=strict) for row in findings if decides(row, fail_on))
+
+
+def decides(row: Finding, fail_on: str) -> bool:
+    """Whether a finding decides under ``--fail-on``."""
+    return fail_on == "any" or fail_on in row.concerns
+
+
+def _exit(row: Finding, *, strict: bool) -> Exit:
+    if strict and row.status is Status.WARN and row.accepted is None:
+        return Exit.DRIFT
+    return row.exit
