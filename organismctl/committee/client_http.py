@@ -98,7 +98,7 @@ class NodeRefusedError(RefusedError):
 
 
 class Http:
-    """A node's address, token and connections; :class:`~organismctl.committee.client.NodeClient` is its face."""
+    """A node's address, token and connections; ``NodeClient`` is its face."""
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""The node API over FastAPI: docs/formats/node-api.md, one file per group of endpoints."""

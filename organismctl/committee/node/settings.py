@@ -1,0 +1,211 @@
+"""What one node is told: read from organism.toml, deployment.toml and the secrets that they name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from organismctl.committee.carrier.session import Party
+from organismctl.committee.carrier.wire import loopback_address
+from organismctl.committee.machine import MachineConfig
+from organismctl.errors import InputError, OrganismError
+from organismctl.files.atomic import read_text
+from organismctl.files.deployment import Deployment, Node, load_deployment
+from organismctl.files.organism import load_organism
+from organismctl.files.secret import Secret, read_secret
+from organismctl.identity.config import OrganismConfig, SpannedMember
+from organismctl.identity.digest import derive
+from organismctl.identity.fingerprint import Identity, IdentityError, field_digests, identity_of
+from organismctl.identity.group_id import group_id_of, group_secret, secret_hash
+from organismctl.identity.parameters import ParameterError
+from organismctl.identity.peer import peer_id_from_seed
+
+PEER_TOKEN = "organismctl/loopback/1"  # noqa: S105 # the label that the token is derived with
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A spanned member as this node reads it.
+
+    Attributes:
+        member: Its part of organism.toml.
+        endpoints: Node APIs that serve its surfaces.
+        genesis: The digest of its first roster when its card, a file, tells; else it is remembered at first sight.
+        tickets: This node's ticket files for it.
+    """
+
+    member: SpannedMember
+    endpoints: tuple[str, ...]
+    genesis: bytes | None = None
+    tickets: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NodeSettings:
+    """Everything that a node is started with.
+
+    Attributes:
+        name: Its name.
+        party: Its peer id, key and peer token.
+        host: Where it listens.
+        port: See ``host``.
+        data: Its folder.
+        config: The organism.
+        identity: What names the organism.
+        group_id: mosaik's GroupId, or ``None``.
+        machine: The machine's share of the config.
+        names: Peer id to name of every node that the deployment names.
+        addresses: Peer id to URL of the other nodes.
+        upstreams: The spanned members.
+        fields: Digest per config path.
+        linger_ms: How long it serves after the seal.
+        read_token: Bearer token of the read scope.
+        operate_token: Bearer token of the operate scope.
+        ca: Certificate authority of peers with https, or ``None``.
+    """
+
+    name: str
+    party: Party
+    host: str
+    port: int
+    data: Path
+    config: OrganismConfig
+    identity: Identity
+    group_id: bytes | None
+    machine: MachineConfig
+    names: Mapping[bytes, str]
+    addresses: Mapping[bytes, str]
+    upstreams: tuple[Upstream, ...]
+    fields: Mapping[str, str]
+    linger_ms: int
+    read_token: Secret
+    operate_token: Secret
+    ca: Path | None = None
+    endpoints: tuple[str, ...] = field(default=())
+
+    @property
+    def peer_id(self) -> bytes:
+        """This node's peer id."""
+        return self.party.peer_id
+
+
+def load_settings(deployment_file: Path, name: str) -> NodeSettings:
+    """Read what the node of that name is started with.
+
+    Raises:
+        InputError: The files hold problems, or lack what a node needs; names all of it.
+        RefusedError: A secret's file is open to others, or the node is not on this host.
+        OrganismError: Something cannot be read.
+    """
+    deployment = load_deployment(deployment_file)
+    node = find_node(deployment, name)
+    loaded = load_organism(deployment.resolve(deployment.organism))
+    config = loaded.config
+    try:
+        identity = identity_of(config)
+        machine = MachineConfig.of(config, identity.fingerprint)
+    except (IdentityError, ParameterError) as exc:
+        raise InputError(
+            f"{loaded.file}: {exc}", advice="a node of ours computes its identity itself"
+        ) from exc
+    secrets = deployment.secrets
+    group = group_secret(read_secret(needed(deployment, secrets.group, "secrets.group")).reveal())
+    seed = read_seed(deployment, node)
+    url = node.url or ""
+    address = loopback_address(url)
+    party = Party(node.peer_id, seed, derive(group, PEER_TOKEN), identity.fingerprint, url)
+    return NodeSettings(
+        name=name,
+        party=party,
+        host=address.host,
+        port=address.port,
+        data=needed(deployment, node.data, f"the data of node {name}"),
+        config=config,
+        identity=identity,
+        group_id=group_id_of(config, secret_hash(group), identity),
+        machine=machine,
+        names={one.peer_id: one.name for one in deployment.nodes},
+        addresses={
+            one.peer_id: one.url for one in deployment.nodes if one.url and one.peer_id != node.peer_id
+        },
+        upstreams=tuple(_upstream(deployment, member, name) for member in config.span),
+        fields=field_digests(config),
+        linger_ms=deployment.retire.linger_ms,
+        read_token=read_secret(needed(deployment, secrets.read_token, "secrets.read_token")),
+        operate_token=read_secret(needed(deployment, secrets.operate_token, "secrets.operate_token")),
+        ca=deployment.resolve(node.ca) if node.ca else None,
+        endpoints=tuple(one.url for one in deployment.nodes if one.url),
+    )
+
+
+def find_node(deployment: Deployment, name: str) -> Node:
+    """The node of that name, which this host can run.
+
+    Raises:
+        InputError: There is none, or it lacks what it needs.
+    """
+    node = deployment.node(name)
+    if node is None:
+        known = ", ".join(one.name for one in deployment.nodes) or "none"
+        raise InputError(f"{deployment.file} has no node {name!r}; it has {known}")
+    missing = [key for key in ("url", "key", "data") if not getattr(node, key)]
+    if missing:
+        raise InputError(
+            f"{deployment.file}: node {name} lacks {', '.join(missing)}",
+            advice="a node is started on its own host, where these are known",
+        )
+    return node
+
+
+def read_seed(deployment: Deployment, node: Node) -> bytes:
+    """A node's ed25519 seed, which must be that of its peer id.
+
+    Raises:
+        InputError: It is not.
+    """
+    path = needed(deployment, node.key, f"the key of node {node.name}")
+    try:
+        seed = bytes.fromhex(read_secret(path).reveal())
+        good = len(seed) == 32 and peer_id_from_seed(seed) == node.peer_id
+    except ValueError:
+        good, seed = False, b""
+    if not good:
+        raise InputError(
+            f"{path} does not hold the key of node {node.name}'s peer id {node.peer_id.hex()[:10]}",
+            advice="a node's key is 64 hex; `organismctl committee init` makes one",
+        )
+    return seed
+
+
+def needed(deployment: Deployment, relative: str | None, what: str) -> Path:
+    """A path that a node cannot do without.
+
+    Raises:
+        InputError: The file does not name it.
+    """
+    if not relative:
+        raise InputError(f"{deployment.file} does not name {what}", advice="see docs/formats/deployment.toml")
+    return deployment.resolve(relative)
+
+
+def _upstream(deployment: Deployment, member: SpannedMember, node: str) -> Upstream:
+    side = deployment.span(member.name)
+    if side is None:
+        return Upstream(member, ())
+    tickets = tuple(deployment.resolve(one.file) for one in side.tickets if one.node == node)
+    return Upstream(member, side.endpoints, _card_genesis(deployment, side.card), tickets)
+
+
+def _card_genesis(deployment: Deployment, card: str | None) -> bytes | None:
+    """The first roster's digest in a card that is a file; a card that cannot be read says nothing."""
+    if card is None or urlsplit(card).scheme in ("http", "https"):
+        return None
+    try:
+        value = json.loads(read_text(deployment.resolve(card)))
+        digest = bytes.fromhex(value["genesis"]["roster"])
+    except (OrganismError, ValueError, TypeError, KeyError):
+        return None
+    return digest if len(digest) == 32 else None

@@ -1,0 +1,247 @@
+"""NodeStatus and its neighbours: what a node tells of itself, JSON-ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from organismctl import __version__
+from organismctl.committee.evidence import Pointer
+from organismctl.committee.lane import Link
+from organismctl.committee.ledger.core import Role
+from organismctl.committee.ledger.wire import Reader
+from organismctl.committee.node.node import CommitteeNode, wall_ms
+from organismctl.identity.roster import roster_digest
+from organismctl.identity.surface_item import RetirementMarker
+
+_ROLES = {Role.CANDIDATE: "acceptor"}
+
+
+def node_status(node: CommitteeNode) -> dict[str, Any]:
+    """NodeStatus as docs/formats/node-api.md has it."""
+    settings, state, ledger = node.settings, node.state, node.runner.status()
+    at = ledger.certified if ledger.certified <= node.applier.fold.height else node.applier.fold.height
+    state_digest = node.applier.fold.digest_at(at) if at == ledger.certified and at >= 0 else None
+    role = "stopped" if node.stopped is not None else _ROLES.get(ledger.role, ledger.role.value)
+    members = ledger.roster.members
+    if role == "acceptor" and settings.peer_id not in members:
+        role = "learner"
+    return {
+        "schema": 1,
+        "node": settings.name,
+        "peer_id": settings.peer_id.hex(),
+        "organism": settings.config.name,
+        "fingerprint": settings.identity.fingerprint.hex(),
+        "group_id": None if settings.group_id is None else settings.group_id.hex(),
+        "version": __version__,
+        "started_ms": node.started_ms,
+        "now_ms": wall_ms(),
+        "carrier": node.carrier.name,
+        "one_host": node.carrier.name == "loopback",
+        "role": role,
+        "epoch": ledger.epoch.number,
+        "proposer": None if ledger.proposer is None else ledger.proposer.hex(),
+        "roster": {
+            "version": max(0, ledger.roster.version),
+            "members": [{"peer_id": peer.hex(), "name": _name(node, peer)} for peer in members],
+        },
+        "ledger": {
+            "height": ledger.height,
+            "certified": ledger.certified,
+            "digest": ledger.digest.hex(),
+            "state_digest": None if state_digest is None else state_digest.hex(),
+            "accepted_epoch": ledger.accepted.number,
+            "applied": node.applier.fold.height,
+        },
+        "bonds": _bonds(node),
+        "drained": sorted(peer.hex() for peer in state.drained),
+        "lease": _lease(node),
+        "retirement": _retirement(node),
+        "sealed": state.sealed,
+        "tick": state.tick,
+        "surfaces": [
+            {"name": name, "next_seq": node.publisher.next_seq[lane]}
+            for lane, name in enumerate(settings.machine.surfaces)
+        ],
+        "stopped": node.stopped,
+    }
+
+
+def _name(node: CommitteeNode, peer: bytes) -> str:
+    return node.settings.names.get(peer, peer.hex()[:10])
+
+
+def _bonds(node: CommitteeNode) -> list[dict[str, Any]]:
+    reports = node.runner.status().peers
+    return [
+        {
+            "peer_id": peer.hex(),
+            "name": _name(node, peer),
+            "connected": bond.connected,
+            "last_seen_ms": bond.last_seen_ms,
+            "certified": reports[peer].certified if peer in reports else None,
+            "reason": bond.reason,
+        }
+        for peer, bond in sorted(node.carrier.bonds().items(), key=lambda pair: _name(node, pair[0]))
+    ]
+
+
+def _lease(node: CommitteeNode) -> dict[str, Any] | None:
+    state = node.state
+    if state.lease is None:
+        return None
+    return {
+        "change": state.lease.change,
+        "holder": state.lease.holder,
+        "fence": state.fence,
+        "since_ms": state.lease.since_ms,
+        "until_tick": state.lease.until_ms // 1000,
+    }
+
+
+def _retirement(node: CommitteeNode) -> dict[str, Any] | None:
+    state = node.state
+    if state.retirement is None:
+        return None
+    return {
+        "effective_at": str(state.retirement.effective_at),
+        "replacement": state.retirement.replacement,
+        "reason": state.retirement.reason,
+        "sealed": state.sealed,
+    }
+
+
+def surfaces(node: CommitteeNode) -> dict[str, Any]:
+    """``GET /v1/surfaces``."""
+    settings = node.settings
+    return {
+        "fingerprint": settings.identity.fingerprint.hex(),
+        "surfaces": [
+            {
+                "name": surface.name,
+                "type": surface.type,
+                "id": settings.identity.surface_ids[surface.name].hex(),
+                "next_seq": node.publisher.next_seq[lane],
+                "sealed": node.publisher.sealed(lane),
+                "last_item_ms": node.publisher.last_item_ms(lane),
+            }
+            for lane, surface in enumerate(settings.config.surfaces)
+        ],
+    }
+
+
+def roster(node: CommitteeNode) -> dict[str, Any]:
+    """``GET /v1/roster``: the chain that a stranger proves."""
+    from organismctl.committee.strict import b64
+
+    first, links = node.publisher.chain()
+    present = node.publisher.roster(len(links) + 1)
+    members = present.members if present is not None else ()
+    return {
+        "genesis": {"roster": roster_digest(first).hex(), "members": [_member(node, peer) for peer in first]},
+        "links": [b64(link) for link in links],
+        "roster": {"version": len(links) + 1, "members": [_member(node, peer) for peer in members]},
+    }
+
+
+def _member(node: CommitteeNode, peer: bytes) -> dict[str, str]:
+    return {"peer_id": peer.hex(), "name": _name(node, peer)}
+
+
+def marker_json(marker: RetirementMarker | None) -> dict[str, Any] | None:
+    """A marker, JSON-ready."""
+    if marker is None:
+        return None
+    return {
+        "effective_at": marker.effective_at,
+        "replacement": marker.replacement,
+        "reason": marker.reason,
+    }
+
+
+def card(node: CommitteeNode) -> dict[str, Any]:
+    """``GET /v1/card``: how the organism names itself to a coalition."""
+    settings = node.settings
+    stable, first = settings.identity.stable_id, node.publisher.chain()[0]
+    return {
+        "schema": 1,
+        "name": settings.config.name,
+        "kind": "organism",
+        "stable_id": None if stable is None else stable.hex(),
+        "content_hash": settings.identity.fingerprint.hex(),
+        "issuance_root": [validator.signature().hex() for validator in settings.config.acl],
+        "measurements": [],
+        "endpoints": list(settings.endpoints),
+        "surfaces": [
+            {"name": one.name, "type": one.type, "id": settings.identity.surface_ids[one.name].hex()}
+            for one in settings.config.surfaces
+        ],
+        "genesis": {"roster": roster_digest(first).hex()} if first else None,
+        "retired": marker_json(node.state.marker),
+    }
+
+
+def subscriptions(node: CommitteeNode) -> dict[str, Any]:
+    """``GET /v1/subscriptions``: each by itself, never aggregated."""
+    listed = []
+    for subscription in node.subscriptions:
+        seen, folded = subscription.seen, subscription.folded
+        mark = node.state.marks.get(subscription.source) if folded else None
+        lane = node.driver.lanes.get(subscription.source)
+        listed.append(
+            {
+                "span": subscription.reader.upstream.member.name,
+                "surface": seen.surface.name,
+                "state": Link(seen.state).value,
+                "reason": seen.reason or (lane.halted or "" if lane is not None else ""),
+                "last_event_ms": seen.last_event_ms,
+                "received": seen.received,
+                "observed": mark.count if mark is not None else 0,
+                "position": mark.position if mark is not None else seen.position,
+                "marker": marker_json(seen.marker),
+            }
+        )
+    return {"subscriptions": listed}
+
+
+def tickets(node: CommitteeNode) -> dict[str, Any]:
+    """``GET /v1/tickets``: never the bytes."""
+    return {
+        "tickets": [
+            {
+                "span": held.span,
+                "class": held.ticket_class.hex(),
+                "ticket_id": held.ticket_id.hex(),
+                "horizon_ms": None if held.verdict.horizon_s is None else held.verdict.horizon_s * 1000,
+                "valid": held.verdict.valid is True,
+                "failing_step": held.verdict.failing_step,
+            }
+            for held in node.tickets.held(wall_ms() // 1000)
+        ]
+    }
+
+
+def evidence(node: CommitteeNode, limit: int) -> dict[str, Any]:
+    """``GET /v1/evidence``."""
+    return {
+        "evidence": [
+            {"height": height, "pointer": pointer_json(read_pointer(data)), "state": state}
+            for height, data, state in node.store.evidence(limit)
+        ]
+    }
+
+
+def read_pointer(data: bytes) -> Pointer:
+    """A pointer from its canonical bytes."""
+    reader = Reader(data)
+    return Pointer(reader.id(), reader.id(), reader.u64(), reader.u64(), reader.id())
+
+
+def pointer_json(pointer: Pointer) -> dict[str, Any]:
+    """A pointer, JSON-ready, as commands carry it."""
+    return {
+        "stable_id": pointer.stable_id.hex(),
+        "surface_id": pointer.surface_id.hex(),
+        "clock_event": pointer.clock_event,
+        "position": pointer.position,
+        "blake3": pointer.blake3.hex(),
+    }
