@@ -1,0 +1,78 @@
+"""Text for people: stripped of control characters, aligned, wrapped to a width that the caller gives."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+_FORBIDDEN = (
+    *range(32),
+    *range(127, 160),
+    0x200E,
+    0x200F,
+    0x2028,
+    0x2029,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    *range(0xD800, 0xE000),
+)
+_CONTROL = dict.fromkeys(_FORBIDDEN, "\N{REPLACEMENT CHARACTER}")
+_ESCAPED = {code: f"\\u{code:04x}" for code in _FORBIDDEN if code >= 127}
+MIN_WIDTH = 40
+
+
+def clean(text: str) -> str:
+    """One line of text that does nothing to a terminal: no control characters, no direction overrides."""
+    return text.translate(_CONTROL)
+
+
+def json_text(value: Any) -> str:
+    """JSON for people and machines: indented, and free of raw control characters of any kind."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.translate(_ESCAPED) + "\n"
+
+
+def cells(text: str) -> int:
+    """Columns that a cleaned text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
+
+
+def pad(text: str, width: int) -> str:
+    """Text filled up with blanks to a width in columns."""
+    return text + " " * (width - cells(text))
+
+
+def shorten(text: str, width: int) -> str:
+    """Text of at most ``width`` characters, its end marked when something is left off."""
+    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` columns; at least one."""
+    return textwrap.wrap(text, max(width, MIN_WIDTH // 2), break_on_hyphens=False) or [""]
+
+
+def aligned(rows: Sequence[Sequence[str]], head: Sequence[str], width: int, *, most: int = 48) -> str:
+    """Plain columns, two blanks apart; the last one wraps at the width, the others are cut at ``most``.
+
+    Args:
+        rows: Cells; control characters are stripped here.
+        head: Titles of the columns.
+        width: Columns of the page.
+        most: Longest cell of all but the last column.
+    """
+    lines = [[*(shorten(clean(cell), most) for cell in row[:-1]), clean(row[-1])] for row in (head, *rows)]
+    sizes = [max(cells(line[column]) for line in lines) for column in range(len(head) - 1)]
+    indent = sum(sizes) + 2 * len(sizes)
+    out = []
+    for line in lines:
+        first = "".join(pad(cell, size) + "  " for cell, size in zip(line, sizes, strict=False))
+        for number, part in enumerate(wrap(line[-1], width - indent)):
+            out.append(((first if number == 0 else " " * indent) + part).rstrip())
+    return "\n".join(out) + "\n"
