@@ -52,6 +52,9 @@ class LazyGroup(TyperGroup):
         if entry is None:
             return None
         module = importlib.import_module(f"organismctl.cli.{entry.module}")
+        # One help style for all; completion scripts are shipped, not generated at run time.
+        module.app.rich_markup_mode = None
+        module.app._add_completion = False
         command = get_command(module.app)
         command.name = cmd_name
         return command

@@ -11,10 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from organismctl.identity.config import Json
+from typing import Any
 
 PROGRESS_AFTER_S = 1.0
 _FORBIDDEN = (
@@ -58,7 +55,7 @@ def emit(text: str, to: Path | None = None) -> None:
     write_atomic(to, text.encode())
 
 
-def emit_json(value: Json, to: Path | None = None) -> None:
+def emit_json(value: Any, to: Path | None = None) -> None:
     """JSON, indented, to standard output or a file."""
     import json
 
@@ -149,6 +146,10 @@ class Progress:
         self._shown = True
         of = f" of {total}" if total is not None else ""
         say(f"{self._what}: {done}{of}, {now - self._began:.0f} s")
+
+    def seconds(self, waited: float) -> None:
+        """Tell for how long something has been waited for."""
+        self.step(int(waited))
 
     def end(self) -> None:
         """Tell the whole time, if anything was told before."""

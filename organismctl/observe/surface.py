@@ -125,7 +125,9 @@ class Prover:
             self.learn(client)
         roster = self.rosters.get(version)
         if roster is None:
-            raise UnprovenError(f"item {item.seq} of {client.url} names roster version {version}, which is not proven")
+            raise UnprovenError(
+                f"item {item.seq} of {client.url} names roster version {version}, which is not proven"
+            )
         verdict = verify_item(item, self.pin.fingerprint, self.pin.surface_id, roster)
         if not verdict.verified:
             raise UnprovenError(

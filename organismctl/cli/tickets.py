@@ -1,0 +1,418 @@
+"""``organismctl tickets``: the ordinary renewal, from the request to the new ticket seen on the node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from organismctl.exits import Exit
+
+if TYPE_CHECKING:
+    from organismctl.files.context import Context
+    from organismctl.files.deployment import Deployment
+    from organismctl.files.organism import LoadedOrganism
+
+app = typer.Typer(
+    help="Renew tickets: request them, judge and place what comes back, install it on the nodes.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog="Examples: organismctl tickets request --span acme-mainnet -o request.json; "
+    "organismctl tickets import bundle.json; organismctl tickets install --span acme-mainnet",
+)
+
+Organism = Annotated[
+    str | None,
+    typer.Option(
+        "--organism", "--deployment", metavar="NAME|PATH", help="A named context, a file or a folder."
+    ),
+]
+Span = Annotated[
+    str, typer.Option("--span", metavar="NAME", help="The spanned member, as organism.toml calls it.")
+]
+Spans = Annotated[
+    list[str] | None, typer.Option("--span", metavar="NAME", help="Only this spanned member; repeatable.")
+]
+Nodes = Annotated[
+    list[str] | None, typer.Option("--node", metavar="NAME", help="Only this node; repeatable.")
+]
+Lifetime = Annotated[
+    str, typer.Option("--lifetime", metavar="DURATION", help="The wanted lifetime, such as 30d.")
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead.")]
+Format = Annotated[str, typer.Option("--format", help="table or json.")]
+ALGORITHMS = ("EdDSA", "ES256", "ES384", "ES512")
+_SCALAR = {"ES256": 32, "ES384": 48, "ES512": 66}
+
+
+@app.command()
+def request(
+    *,
+    span: Span,
+    node: Nodes = None,
+    lifetime: Lifetime = "30d",
+    output: Output = None,
+    organism: Organism = None,
+) -> None:
+    """Write what to send to the issuer of a spanned member: our nodes' peer ids, never a secret."""
+    from organismctl.change.renewal import make_request
+    from organismctl.cli.output import emit, say
+    from organismctl.files.ticket_papers import render_request
+
+    _, loaded, deployment = _open(organism)
+    made = make_request(loaded, deployment, span, node or (), _seconds(lifetime), _fingerprint(loaded))
+    emit(render_request(made).decode(), output)
+    side = deployment.span(span)
+    to = f" to {side.contact}" if side is not None and side.contact else ""
+    say(f"next: send it{to}, then `organismctl tickets import BUNDLE`")
+
+
+@app.command()
+def show(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Ticket files; else all of ours.")
+    ] = None,
+    *,
+    output_format: Format = "table",
+    organism: Organism = None,
+) -> None:
+    """Show what tickets claim, never the tickets themselves."""
+    from organismctl.cli.output import emit, emit_json, table
+
+    rows = _shown_files(files) if files else _shown_ours(organism)
+    if _json(output_format):
+        emit_json({"schema": 1, "tickets": rows})
+        return
+    head = ["ticket", "kind", "id", "issuer", "holder", "issued", "expires"]
+    cells = [
+        [row["subject"], row["kind"], row["ticket_id"][:10], *(str(row[key] or "-") for key in ("issuer", "holder")),
+         _time(row["issued_at_s"]), _time(row["expires_at_s"]) if not row["never_expires"] else "never"]
+        for row in rows
+    ]  # fmt: skip
+    emit(table(cells, head) if cells else "no tickets")
+
+
+@app.command(name="import")
+def import_(
+    bundle: Annotated[Path, typer.Argument(help="What came back from the issuer.")],
+    *,
+    allow_earlier: Annotated[
+        bool, typer.Option("--allow-earlier", help="Take tickets that end earlier than the present ones.")
+    ] = False,
+    organism: Organism = None,
+) -> None:
+    """Judge what comes back as the spanned member would, then place it; all of it or nothing."""
+    import time
+
+    from organismctl.change.renewal import judge_bundle, place
+    from organismctl.cli.output import emit, say, table
+    from organismctl.files.ticket_papers import load_bundle
+
+    _, loaded, deployment = _open(organism)
+    renewed = judge_bundle(
+        loaded.config, deployment, load_bundle(bundle), int(time.time()), allow_earlier=allow_earlier
+    )
+    place(deployment, renewed)
+    rows = [
+        [one.node.name, one.span.name, one.file, _time(one.old_horizon_s), _time(one.verdict.horizon_s)]
+        for one in renewed
+    ]
+    emit(table(rows, ["node", "spanned member", "file", "old horizon", "new horizon"]))
+    say("next: organismctl tickets install")
+
+
+@app.command()
+def install(
+    *,
+    span: Spans = None,
+    node: Nodes = None,
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="DURATION", help="Until each is seen on its node.")
+    ] = "30s",
+    keep_old: Annotated[
+        bool, typer.Option("--keep-old", help="Leave the older tickets beside the new ones.")
+    ] = False,
+    organism: Organism = None,
+) -> None:
+    """Send the ticket files to their nodes, and wait until each node shows its ticket as admitted."""
+    from organismctl.change import renewal
+    from organismctl.cli.output import emit, progress
+    from organismctl.errors import OrganismError
+    from organismctl.exits import worst
+
+    _, loaded, deployment = _open(organism)
+    codes = [Exit.OK]
+    pairs = list(renewal.files_to_install(loaded.config, deployment, span or (), node or ()))
+    if not pairs:
+        emit("no ticket files to install")
+    for place, name, ticket in pairs:
+        with progress(f"{place.name} × {name}") as told:
+            try:
+                with _client(deployment, place) as client:
+                    renewal.install(
+                        client, name, ticket, deadline_s=_seconds(wait), replace=not keep_old,
+                        waiting=told.seconds,
+                    )  # fmt: skip
+            except OrganismError as error:
+                codes.append(error.exit)
+                emit(f"{place.name} × {name}: not installed: {error.message}")
+            else:
+                emit(f"{place.name} × {name}: seen on the node")
+    raise typer.Exit(worst(codes))
+
+
+@app.command()
+def issue(
+    *,
+    key: Annotated[
+        Path, typer.Option("--key", metavar="FILE", help="The issuer's private key (made by --new-key).")
+    ],
+    request_file: Annotated[
+        Path | None, typer.Option("--request", metavar="FILE", help="The request to answer.")
+    ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Make the key, and print its [[span.issuer]].")
+    ] = False,
+    alg: Annotated[
+        str, typer.Option("--alg", help="For --new-key: " + ", ".join(ALGORITHMS) + ".")
+    ] = "EdDSA",
+    issuer: Annotated[
+        str | None, typer.Option("--issuer", help="iss; default: the first that is accepted.")
+    ] = None,
+    lifetime: Annotated[str | None, typer.Option("--lifetime", help="Instead of the wanted one.")] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where the bundle goes.")
+    ] = Path("bundle.json"),
+) -> None:
+    """A small issuer, for rehearsal and tests: real spanned members issue their own tickets."""
+    from organismctl.errors import UsageError
+
+    if new_key == (request_file is not None):
+        raise UsageError("give either --new-key or --request FILE", advice="organismctl tickets issue --help")
+    if request_file is None:
+        _make_key(key, alg, issuer)
+        return
+    _answer(key, request_file, issuer, lifetime, output)
+
+
+def _make_key(path: Path, alg: str, issuer: str | None) -> None:
+    import json
+    import secrets
+
+    from organismctl.cli.output import emit
+    from organismctl.errors import UsageError
+    from organismctl.files.secret import create_secret
+    from organismctl.identity.jwt import public_key
+
+    if alg not in ALGORITHMS:
+        raise UsageError(f"--alg {alg[:20]!r}: allowed: {', '.join(ALGORITHMS)}")
+    size = _SCALAR.get(alg, 32)
+    # A scalar far below every curve's order: any value but zero is a key.
+    secret = secrets.token_bytes(32).rjust(size, b"\0") if alg != "ES256" else b"\0" + secrets.token_bytes(31)
+    create_secret(path, json.dumps({"alg": alg, "secret": secret.hex()}))
+    names = f'issuers = ["{issuer}"]\n' if issuer else ""
+    emit(
+        f'[[span.issuer]]\nstate = "current"\ntype = "jwt"\n{names}'
+        f'keys = [{{ alg = "{alg}", key = "{public_key(alg, secret).hex()}" }}]\n'
+    )
+
+
+def _answer(key: Path, request_file: Path, issuer: str | None, lifetime: str | None, output: Path) -> None:
+    import time
+
+    from organismctl.cli.output import say
+    from organismctl.files.ticket_papers import Issued, TicketBundle, load_request, write_bundle
+    from organismctl.identity.jwt import issue_jwt
+    from organismctl.identity.validator import JWT_CLASS
+
+    alg, secret = _read_key(key)
+    asked = load_request(request_file)
+    now, life = int(time.time()), _seconds(lifetime) if lifetime else asked.lifetime_s
+    tickets = tuple(
+        Issued(
+            holder.peer_id,
+            JWT_CLASS,
+            issue_jwt(
+                alg, secret, holder.peer_id, issued_at_s=now, expires_at_s=now + life,
+                issuer=issuer or (asked.issuers[0] if asked.issuers else None),
+                audience=asked.audiences[0] if asked.audiences else None,
+            ),
+        )
+        for holder in asked.holders
+    )  # fmt: skip
+    write_bundle(output, TicketBundle(asked.stable_id, tickets))
+    say(
+        f"{len(tickets)} ticket(s) for {asked.span}, until {_time(now + life)}, in {output} (rehearsal issuer)"
+    )
+
+
+def _read_key(path: Path) -> tuple[str, bytes]:
+    import json
+
+    from organismctl.errors import InputError
+    from organismctl.files.secret import read_secret
+
+    try:
+        value = json.loads(read_secret(path).reveal())
+        alg, secret = value["alg"], bytes.fromhex(value["secret"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path} is no issuer's key", advice="`tickets issue --new-key --key FILE` makes one"
+        ) from None
+    if alg not in ALGORITHMS:
+        raise InputError(f"{path} is a key of an unknown algorithm", advice=f"known: {', '.join(ALGORITHMS)}")
+    return alg, secret
+
+
+def _shown_files(files: list[Path]) -> list[dict[str, Any]]:
+    from organismctl.files.atomic import read_bounded
+    from organismctl.files.ticket_papers import load_bundle
+    from organismctl.observe.ticket_files import ticket_value
+
+    rows = []
+    for path in files:
+        raw = read_bounded(path, 4 << 20)
+        if raw.lstrip().startswith(b"{"):
+            bundle = load_bundle(path)
+            rows += [
+                _row(f"{path} {one.peer_id.hex()[:10]}", ticket_value(one.data)) for one in bundle.tickets
+            ]
+        else:
+            rows.append(_row(str(path), ticket_value(raw)))
+    return rows
+
+
+def _shown_ours(organism: str | None) -> list[dict[str, Any]]:
+    from organismctl.files.atomic import read_bounded
+    from organismctl.observe.ticket_files import ticket_value
+
+    _, _, deployment = _open(organism)
+    return [
+        _row(f"{one.node} × {side.name}", ticket_value(read_bounded(deployment.resolve(one.file), 64 << 10)))
+        for side in deployment.spans
+        for one in side.tickets
+        if deployment.resolve(one.file).exists()
+    ]
+
+
+def _row(subject: str, value: dict[str, Any]) -> dict[str, Any]:
+    import base64
+
+    from organismctl.identity.validator import JWT_CLASS
+
+    text = str(value["data"])
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    row: dict[str, Any] = {
+        "subject": subject, "ticket_id": value["ticket_id"], "kind": "jwt", "issuer": None, "holder": None,
+        "issued_at_s": None, "expires_at_s": None, "not_before_s": None, "never_expires": False, "problem": None,
+    }  # fmt: skip
+    try:
+        row |= _jwt_row(data) if value["class"] == JWT_CLASS.hex() else _tdx_row(data)
+    except ValueError as error:
+        row["problem"] = str(error)
+        row["issuer"] = f"unreadable: {error}"
+    return row
+
+
+def _jwt_row(data: bytes) -> dict[str, Any]:
+    from organismctl.identity.jwt import inspect_jwt
+
+    claims = inspect_jwt(data).registered
+    return {
+        "issuer": claims.get("iss"),
+        "holder": str(claims.get("sub", ""))[:10] or None,
+        "issued_at_s": claims.get("iat"),
+        "not_before_s": claims.get("nbf"),
+        "expires_at_s": claims.get("exp"),
+        "never_expires": "exp" not in claims,
+    }
+
+
+def _tdx_row(data: bytes) -> dict[str, Any]:
+    from organismctl.identity.tdx import decode_tdx
+
+    ticket = decode_tdx(data)
+    return {
+        "kind": "tdx",
+        "holder": ticket.peer_id.hex()[:10],
+        "issued_at_s": ticket.quoted_at_s,
+        "expires_at_s": ticket.expires_at_s,
+        "never_expires": ticket.expires_at_s is None,
+    }
+
+
+def _open(organism: str | None) -> tuple[Context, LoadedOrganism, Deployment]:
+    import os
+
+    from organismctl.errors import InputError
+    from organismctl.files.context import resolve_context
+    from organismctl.files.deployment import load_deployment
+    from organismctl.files.organism import load_organism
+
+    context = resolve_context(organism, env=os.environ, cwd=Path.cwd())
+    if context.deployment_path is None:
+        raise InputError(
+            "there is no deployment.toml beside organism.toml", advice="`organismctl init` drafts one"
+        )
+    return context, load_organism(context.organism_path), load_deployment(context.deployment_path)
+
+
+def _client(deployment: Deployment, node: Any) -> Any:
+    from organismctl.committee.client import NodeClient
+    from organismctl.errors import InputError
+    from organismctl.files.secret import read_secret
+
+    if node.url is None:
+        raise InputError(
+            f"{node.name} has no url in deployment.toml", advice="tickets are installed over the node API"
+        )
+    token = deployment.secrets.operate_token
+    if token is None:
+        raise InputError(
+            "deployment.toml names no secrets.operate_token",
+            advice="installing tickets needs the operate scope",
+        )
+    ca = str(deployment.resolve(node.ca)) if node.ca else None
+    return NodeClient(
+        node.url, token=read_secret(deployment.resolve(token)).reveal(), ca=ca,
+        timeout=deployment.thresholds.probe_timeout_ms / 1000,
+    )  # fmt: skip
+
+
+def _fingerprint(loaded: LoadedOrganism) -> bytes:
+    from organismctl.identity.fingerprint import identity_of
+
+    return identity_of(loaded.config).fingerprint
+
+
+def _seconds(text: str) -> int:
+    from organismctl.errors import UsageError
+    from organismctl.identity.durations import parse_duration
+
+    try:
+        seconds = parse_duration(text) // 1000
+    except ValueError as error:
+        raise UsageError(f"{text[:40]!r} is no duration", advice=f"allowed: {error}") from error
+    if seconds < 1:
+        raise UsageError(f"{text[:40]!r} is shorter than a second")
+    return seconds
+
+
+def _json(chosen: str) -> bool:
+    from organismctl.errors import UsageError
+
+    if chosen not in {"table", "json"}:
+        raise UsageError(f"--format {chosen[:40]!r}: allowed: table, json")
+    return chosen == "json"
+
+
+def _time(seconds: int | None) -> str:
+    from datetime import UTC, datetime
+
+    if seconds is None:
+        return "-"
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%MZ")
+    except (OverflowError, ValueError, OSError):
+        return "out of range"
