@@ -1,0 +1,297 @@
+"""Real committees for tests: processes of `organismctl committee serve` on loopback, ended by their ids."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from organismctl.committee.client import NodeClient
+from organismctl.committee.node.founding import init
+from organismctl.errors import OrganismError
+
+T = TypeVar("T")
+NAMES = ("node-a", "node-b", "node-c")
+ADMISSION = "cd866a5879bee75294fb9aba313d160f6855263ac60c20d7cf71142aef063a23"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def wait_for(what: str, look: Callable[[], T | None], timeout: float = 30.0) -> T:
+    """Wait until ``look`` gives something true; faults of nodes that are away count as nothing."""
+    end = time.monotonic() + timeout
+    why = ""
+    while time.monotonic() < end:
+        try:
+            found = look()
+            if found:
+                return found
+        except OrganismError as exc:
+            why = exc.message
+        time.sleep(0.03)
+    raise AssertionError(f"not in {timeout} s: {what} ({why})")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A spanned member for a test: one surface, decoded as surface items unless told otherwise."""
+
+    name: str
+    stable_id: str
+    surface_id: str
+    endpoints: tuple[str, ...]
+    kind: str = "lattice"
+    content_hash: str | None = None
+    extra: str = ""
+
+    def organism(self) -> str:
+        """Its part of organism.toml."""
+        pin = f'content_hash = "{self.content_hash}"\n' if self.content_hash else ""
+        return (
+            f'[[span]]\nname = "{self.name}"\nkind = "{self.kind}"\nstable_id = "{self.stable_id}"\n{pin}'
+            f'clock = "tick"\n[[span.surface]]\nname = "events"\ntype = "stream"\nid = "{self.surface_id}"\n'
+            f'decode = "surface-item"\n{self.extra}'
+        )
+
+    def deployment(self) -> str:
+        """Its part of deployment.toml."""
+        ends = ", ".join(f'"{one}"' for one in self.endpoints)
+        return f'[[span]]\nname = "{self.name}"\nendpoints = [{ends}]\nperiod = "1s"\n'
+
+
+@dataclass
+class Committee:
+    """A committee in a folder; nodes run as processes of this test.
+
+    Attributes:
+        folder: Holds organism.toml, deployment.toml and everything else.
+        ports: Node name to port.
+        processes: Node name to its process, when it was started.
+    """
+
+    folder: Path
+    ports: dict[str, int]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def deployment(self) -> Path:
+        """The deployment file."""
+        return self.folder / "deployment.toml"
+
+    @property
+    def names(self) -> list[str]:
+        """Every node of the deployment file."""
+        return list(self.ports)
+
+    def url(self, name: str) -> str:
+        """A node's URL."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def token(self, scope: str = "operate") -> str:
+        """A token's text."""
+        return (self.folder / "secrets" / f"{scope}.token").read_text().strip()
+
+    def data(self, name: str) -> Path:
+        """A node's data folder."""
+        return self.folder / "nodes" / name
+
+    def client(self, name: str, scope: str | None = "operate", timeout: float = 5.0) -> NodeClient:
+        """A client of one node."""
+        return NodeClient(self.url(name), None if scope is None else self.token(scope), timeout=timeout)
+
+    def start(self, *names: str, wait: bool = True) -> None:
+        """Start nodes (all that do not run, by default) at once."""
+        chosen = [name for name in names or self.names if not self.runs(name)]
+        for name in chosen:
+            with (self.data(name) / "node.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", "organismctl", "committee", "serve", "--node", name]
+                    + ["--deployment", str(self.deployment)],
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                )
+        for name in chosen if wait else ():
+            self.wait_up(name)
+
+    def wait_up(self, name: str) -> None:
+        """Wait until a node answers."""
+
+        def up() -> bool:
+            process = self.processes[name]
+            assert process.poll() is None, f"{name} ended with {process.returncode}:\n{self.log(name)}"
+            with self.client(name, None) as client:
+                client.health()
+            return True
+
+        wait_for(f"{name} answers", up)
+
+    def runs(self, name: str) -> bool:
+        """Whether a node's process lives."""
+        process = self.processes.get(name)
+        return process is not None and process.poll() is None
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL, names or tuple(self.names))
+
+    def stop(self, *names: str) -> None:
+        """SIGTERM, and wait."""
+        self._end(signal.SIGTERM, names or tuple(self.names))
+
+    def _end(self, sign: signal.Signals, names: Sequence[str]) -> None:
+        running = [self.processes[name] for name in names if self.runs(name)]
+        for process in running:
+            process.send_signal(sign)
+        for process in running:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self.kill()
+
+    def log(self, name: str) -> str:
+        """The end of a node's log."""
+        return (self.data(name) / "node.log").read_text(errors="replace")[-4000:]
+
+    # What tests look at.
+
+    def status(self, name: str) -> dict[str, Any]:
+        """NodeStatus of one node."""
+        with self.client(name, "read") as client:
+            return dict(client.status())
+
+    def proposer(self) -> str:
+        """The name of the node that proposes, once there is one."""
+
+        def look() -> str | None:
+            for name in self.names:
+                if self.runs(name) and self.status(name)["role"] == "proposer":
+                    return name
+            return None
+
+        return wait_for("a proposer", look)
+
+    def append(self, name: str, command: dict[str, Any], request_id: str | None = None) -> Any:
+        """Certify a command by one node."""
+        with self.client(name) as client:
+            return client.append(command, request_id)
+
+    def agree(self, *names: str, at_least: int = 0) -> int:
+        """Wait until nodes have one ledger and one state at one height; gives the height."""
+        chosen = list(names or [name for name in self.names if self.runs(name)])
+
+        def look() -> int | None:
+            height = min(self.status(name)["ledger"]["applied"] for name in chosen)
+            if height < at_least:
+                return None
+            digests = set()
+            for name in chosen:
+                with self.client(name, "read") as client:
+                    found = client.log_digest(height)
+                digests.add((found.digest, found.state_digest))
+            assert len({one for one, _ in digests}) == 1, f"the ledgers differ at {height}"
+            states = {state for _, state in digests if state is not None}
+            assert len(states) <= 1, f"the states differ at {height}"
+            return height if all(state is not None for _, state in digests) else None
+
+        return wait_for(f"{chosen} agree", look)
+
+
+def make_committee(
+    folder: Path,
+    *,
+    names: Sequence[str] = NAMES,
+    spares: Sequence[str] = (),
+    spans: Sequence[Span] = (),
+    fold: str = "ticker",
+    period: str = "200ms",
+    stall: str = "wait",
+    organism: str = "acme.test",
+    extra: str = "",
+) -> Committee:
+    """Write the files of a committee and found it; nothing is started.
+
+    Args:
+        folder: An empty folder.
+        names: Founders.
+        spares: Nodes that stand in the file with ``roster = false``; their ledgers are empty.
+        spans: Spanned members (then ``fold`` is not ``ticker``).
+        fold: The driver's fold.
+        period: How often Tick is certified.
+        stall: The driver's stall policy.
+        organism: Its name.
+        extra: More of deployment.toml.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    everybody = [*names, *spares]
+    ports = dict(zip(everybody, free_ports(len(everybody)), strict=True))
+    (folder / "organism.toml").write_text(
+        f'schema = 1\nname = "{organism}"\nnetwork = "mosaik.universe"\n'
+        + "".join(span.organism() for span in spans)
+        + f'[driver]\nfold = "{fold}"\nperiod = "{period}"\napply_deadline = "1s"\nstall = "{stall}"\n[content]\n'
+        '[[surface]]\nname = "facts"\ntype = "stream"\n[[acl]]\ntype = "jwt"\nissuers = ["acme-admission"]\n'
+        f'keys = [{{ alg = "EdDSA", key = "{ADMISSION}" }}]\nmax_lifetime = "30d"\n'
+    )
+    nodes = "".join(
+        _node(folder, name, port, number, name in spares) for number, (name, port) in enumerate(ports.items())
+    )
+    (folder / "deployment.toml").write_text(
+        'schema = 1\ncarrier = "loopback"\n[secrets]\ngroup = "secrets/group.secret"\n'
+        'read_token = "secrets/read.token"\noperate_token = "secrets/operate.token"\n'
+        + nodes
+        + "".join(span.deployment() for span in spans)
+        + extra
+    )
+    init(folder / "deployment.toml")
+    return Committee(folder, ports)
+
+
+def _node(folder: Path, name: str, port: int, number: int, spare: bool) -> str:
+    serve = f'"{sys.executable}", "-m", "organismctl", "committee"'
+    rest = '"--deployment", "{deployment}", "--node", "{node}"'
+    return (
+        f'[[node]]\nname = "{name}"\npeer_id = "{number + 1:064x}"\nkey = "secrets/{name}.key"\n'
+        f'url = "http://127.0.0.1:{port}"\ndata = "nodes/{name}"\nexecutor = "command"\n'
+        f'start = [{serve}, "serve", {rest}, "--detach"]\nstop = [{serve}, "stop", {rest}]\n'
+        f'fenced = [{serve}, "stop", {rest}, "--check"]\n' + ("roster = false\n" if spare else "")
+    )
+
+
+@contextlib.contextmanager
+def running_committee(folder: Path, **options: Any) -> Iterator[Committee]:
+    """A founded committee whose founders run; everything is ended afterwards, also what was detached."""
+    committee = make_committee(folder, **options)
+    try:
+        spares = options.get("spares", ())
+        committee.start(*[name for name in committee.names if name not in spares])
+        yield committee
+    finally:
+        committee.close()
+        from organismctl.committee.node.process import stop
+
+        for name in committee.names:
+            if committee.data(name).is_dir() and os.path.exists(committee.data(name) / "node.pid"):
+                stop(committee.data(name), patience=1.0)
