@@ -36,7 +36,7 @@ class World:
     """Runs commands, shows them, and ends all that it started."""
 
     folder: Path
-    deployments: list[Path] = field(default_factory=list)
+    nodes: list[tuple[Path, str]] = field(default_factory=list)
     background: list[subprocess.Popen] = field(default_factory=list)
 
     def run(
@@ -83,10 +83,13 @@ class World:
         self.background.append(process)
         return process
 
+    def own(self, deployment: Path, *nodes: str) -> None:
+        """Remember nodes that run now or will; they are stopped at the end, whatever happens."""
+        self.nodes += [(deployment, node) for node in nodes]
+
     def serve(self, deployment: Path, *nodes: str) -> None:
-        """Start nodes; they are stopped at the end, whatever happens."""
-        if deployment not in self.deployments:
-            self.deployments.append(deployment)
+        """Start nodes in the background."""
+        self.own(deployment, *nodes)
         for node in nodes:
             self.run("committee", "serve", "--deployment", str(deployment), "--node", node, "--detach", show=False)
 
@@ -100,13 +103,17 @@ class World:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        for deployment in self.deployments:
-            subprocess.run(
-                [*ORGANISMCTL, "committee", "stop", "--deployment", str(deployment), "--all"],
+        stops = [
+            subprocess.Popen(
+                [*ORGANISMCTL, "committee", "stop", "--deployment", str(deployment), "--node", node],
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
+            for deployment, node in dict.fromkeys(self.nodes)
+        ]
+        for stop in stops:
+            stop.wait()
 
 
 @contextmanager

@@ -1,0 +1,172 @@
+"""The demo's story, scene by scene."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import sys
+import time
+from pathlib import Path
+
+from examples.demo import texts
+from examples.demo.integrator import seen
+from examples.demo.world import World, free_ports, say, scene, wait_for
+
+NODES = ("node-a", "node-b", "node-c", "node-d", "node-e")
+SPARES = ("node-d", "node-e")
+
+
+class Story:
+    """All scenes, and the rows of the summary."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rows: list[tuple[str, str]] = []
+        self.home = world.folder / "settlement"
+        self.deployment = self.home / "deployment.toml"
+        self.items = world.folder / "integrator.jsonl"
+        ports = free_ports(len(NODES) + 2)
+        self.ports = dict(zip(NODES, ports, strict=False))
+        self.upstreams = dict(zip(("north", "south"), ports[len(NODES) :], strict=True))
+
+    def run(self) -> None:
+        """Play every scene."""
+        for number, (title, play) in enumerate(
+            (
+                ("Two upstream organisms", self.upstream),
+                ("The composite organism: identity and lock", self.identity),
+                ("A config edit that the gate stops", self.gate),
+                ("Three nodes, and an integrator who reads throughout", self.committee),
+                ("A ticket near its end, and its renewal", self.tickets),
+                ("A committee member is rotated while the integrator reads", self.rotation),
+                ("A runner killed in the middle of a second rotation, and resumed", self.killed),
+                ("Retirement, verified from outside", self.retirement),
+            ),
+            1,
+        ):
+            scene(number, title)
+            play()
+
+    def ctl(self, *args: str, **options: object):  # noqa: ANN201
+        """``organismctl`` in the composite organism's folder."""
+        return self.world.run(*args, cwd=self.home, **options)
+
+    def upstream(self) -> None:
+        """Two organisms of one node each, that produce an event every half second."""
+        for name, port in self.upstreams.items():
+            home = self.world.folder / name
+            home.mkdir()
+            self.world.run("tickets", "issue", "--new-key", "--key", str(home / "issuer.key"), show=False)
+            (home / "organism.toml").write_text(texts.upstream(f"demo.{name}", "11" * 32))
+            (home / "deployment.toml").write_text(texts.deployment({f"{name}-1": port}, (), {}, sys.executable))
+            self.world.run("committee", "init", cwd=home, show=False)
+            self.world.serve(home / "deployment.toml", f"{name}-1")
+            say(f"demo.{name} runs on http://127.0.0.1:{port}")
+
+    def identity(self) -> None:
+        """The composite's files, its fingerprint and its lock."""
+        self.home.mkdir()
+        spans = []
+        for name in self.upstreams:
+            home = self.world.folder / name
+            printed = self.world.run("fingerprint", "show", "--as-ref", cwd=home, show=False).stdout
+            stanza = printed[printed.index("[[span]]") :]
+            issuer = self.world.run(
+                "tickets", "issue", "--new-key", "--key", str(self.world.folder / f"{name}-tickets.key"),
+                "--issuer", name, show=False,
+            ).stdout  # fmt: skip
+            spans.append(re.sub(r'^name = ".*"$', f'name = "{name}"', stanza, count=1, flags=re.M) + issuer)
+        (self.home / "organism.toml").write_text(texts.composite(spans, "22" * 32))
+        self.deployment.write_text(texts.deployment(self.ports, SPARES, self.upstreams, sys.executable))
+        self.ctl("committee", "init")
+        shown = self.ctl("fingerprint", "show", "--format", "json", show=False).json()
+        self.ctl("fingerprint", "show")
+        self.ctl("lock", "init")
+        self.ctl("fingerprint", "check")
+        self.rows.append(("fingerprint", shown["fingerprint"][:10]))
+        self.rows.append(("group id", (shown["group_id"] or "unknown")[:10]))
+
+    def gate(self) -> None:
+        """An edit that would break integrators is stopped by exit code 2."""
+        path = self.home / "organism.toml"
+        kept = path.read_text()
+        say("# somebody edits organism.toml: stall = \"wait\"")
+        path.write_text(kept.replace('stall = "partial"', 'stall = "wait"'))
+        self.ctl("fingerprint", "check", expect=2)
+        path.write_text(kept)
+        self.rows.append(("gate", "the edit was stopped with exit 2"))
+
+    def committee(self) -> None:
+        """Three nodes start, and the integrator begins to read."""
+        self._issue("north", "30d")
+        self._issue("south", "30d")
+        self.world.own(self.deployment, *NODES)
+        self.world.serve(self.deployment, "node-a", "node-b", "node-c")
+        urls = [part for port in self.ports.values() for part in ("--url", f"http://127.0.0.1:{port}")]
+        self.world.start(
+            "surface", "read", "--follow", "--format", "jsonl", *urls, cwd=self.home, stdout=self.items
+        )
+        wait_for("the integrator's first ten items", lambda: len(seen(self.items).seqs) >= 10)
+        self.ctl("tickets", "install", "--node", "node-a", "--node", "node-b", "--node", "node-c", show=False)
+        self.ctl("check", "committee")
+        self.ctl("status")
+
+    def tickets(self) -> None:
+        """One ticket ends within the limit: exit 3; then it is renewed: exit 0."""
+        self._issue("south", "1d", "node-b")
+        self.ctl("tickets", "install", "--span", "south", "--node", "node-b")
+        self.ctl("check", "tickets", expect=3)
+        self._issue("south", "30d", "node-b", show=True)
+        self.ctl("tickets", "install", "--span", "south", "--node", "node-b")
+        self.ctl("check", "tickets")
+        self.rows.append(("tickets", "below the limit: exit 3; renewed: exit 0"))
+
+    def rotation(self) -> None:
+        """node-a goes, node-d comes."""
+        began = time.monotonic()
+        self.ctl("rotate", "member", "--out", "node-a", "--in", "node-d", "--yes")
+        self.ctl("check", "committee")
+        now = seen(self.items)
+        self.rows.append(("rotation", f"node-a → node-d in {time.monotonic() - began:.1f} s"))
+        self.rows.append(("longest gap until then", f"{now.longest_gap_ms} ms between two items"))
+        self._demand_order()
+
+    def killed(self) -> None:
+        """The runner dies after an action that nobody has told the journal of; another run goes on."""
+        self.ctl(
+            "rotate", "member", "--out", "node-b", "--in", "node-e", "--yes", expect=-9,
+            env={"ORGANISMCTL_REHEARSAL": "1", "ORGANISMCTL_CRASH_AT": "add-to-roster:after"},
+        )  # fmt: skip
+        self.ctl("change", "list")
+        self.ctl("change", "resume", "--yes")
+        self.ctl("check", "committee")
+        self.rows.append(("second rotation", "runner killed, resumed, nothing done twice"))
+        self._demand_order()
+
+    def retirement(self) -> None:
+        """The marker is the last item on the surface, and nothing can be committed after it."""
+        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=4)
+        self.ctl("retire", "--effective-at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), "--reason", "end of the demo", "--yes")
+        wait_for("the integrator's marker", lambda: seen(self.items).retired)
+        last = seen(self.items)
+        self._demand_order()
+        self.rows.append(("integrator", f"{len(last.seqs)} items, every seq once, in order; {last.failures} handle failures"))
+        self.rows.append(("longest gap", f"{last.longest_gap_ms} ms between two items"))
+        self.rows.append(("retirement", f"the marker is item {last.seqs[-1]}, the last one"))
+
+    def _issue(self, span: str, lifetime: str, *nodes: str, show: bool = False) -> None:
+        """Request, issue and import tickets of a spanned member."""
+        request, bundle = self.world.folder / f"{span}.request.json", self.world.folder / f"{span}.bundle.json"
+        chosen = [part for node in nodes for part in ("--node", node)]
+        self.ctl("tickets", "request", "--span", span, "--lifetime", lifetime, *chosen, "-o", str(request), show=show)
+        self.ctl(
+            "tickets", "issue", "--key", str(self.world.folder / f"{span}-tickets.key"),
+            "--request", str(request), "-o", str(bundle), show=show,
+        )  # fmt: skip
+        self.ctl("tickets", "import", str(bundle), "--allow-earlier", show=show)
+
+    def _demand_order(self) -> None:
+        now = seen(self.items)
+        if not now.once_in_order or now.failures:
+            raise SystemExit(f"the demo stops: the integrator saw {now.seqs[-20:]}, {now.failures} handle failures")
+        say(f"# the integrator: {len(now.seqs)} items so far, every seq once and in order, no handle failure")

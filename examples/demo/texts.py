@@ -1,0 +1,91 @@
+"""The demo's files, as an operator would write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+# organismctl itself, in the way in which this demo runs it.
+START = '["{python}", "-m", "organismctl", "committee", "serve", "--deployment", "{{deployment}}", "--node", "{{node}}", "--detach"]'
+STOP = '["{python}", "-m", "organismctl", "committee", "stop", "--deployment", "{{deployment}}", "--node", "{{node}}"]'
+FENCED = STOP[:-1] + ', "--check"]'
+
+
+def upstream(name: str, key: str) -> str:
+    """organism.toml of an upstream organism that produces an event per period."""
+    return f"""\
+schema = 1
+name = "{name}"
+network = "demo.universe"
+
+[driver]
+fold = "ticker"
+period = "500ms"
+apply_deadline = "500ms"
+stall = "wait"
+
+[content]
+
+[[surface]]
+name = "facts"
+type = "stream"
+
+[[acl]]
+type = "jwt"
+issuers = ["{name}-admission"]
+keys = [{{ alg = "EdDSA", key = "{key}" }}]
+"""
+
+
+def composite(spans: Sequence[str], key: str) -> str:
+    """organism.toml of the composite organism; ``spans`` are the stanzas of the organisms that it spans."""
+    stanzas = "\n".join(spans)
+    return f"""\
+schema = 1
+name = "demo.settlement"
+network = "demo.universe"
+
+{stanzas}
+[driver]                       # how observations become facts
+fold = "fan-in"
+period = "500ms"
+apply_deadline = "500ms"
+stall = "partial"
+
+[content]
+least_offers = 2
+
+[[surface]]
+name = "facts"
+type = "stream"
+
+[[acl]]
+type = "jwt"
+issuers = ["demo-admission"]
+keys = [{{ alg = "EdDSA", key = "{key}" }}]
+"""
+
+
+def deployment(nodes: Mapping[str, int], spares: Sequence[str], spans: Mapping[str, int], python: str) -> str:
+    """deployment.toml: nodes and spanned members by name, each with its port."""
+    parts = [
+        'schema = 1\n\n[operator]\nname = "demo-operator"\n\n[secrets]\ngroup = "secrets/group.secret"\n'
+        'read_token = "secrets/read.token"\noperate_token = "secrets/operate.token"\n'
+    ]
+    for number, (name, port) in enumerate(nodes.items(), 1):
+        parts.append(
+            f'[[node]]\nname = "{name}"\npeer_id = "{number:064x}"   # replaced when its key is made\n'
+            f'key = "secrets/{name}.key"\nurl = "http://127.0.0.1:{port}"\ndata = "nodes/{name}"\n'
+            f'executor = "command"\nstart = {START.format(python=python)}\nstop = {STOP.format(python=python)}\n'
+            f"fenced = {FENCED.format(python=python)}\n" + ("roster = false\n" if name in spares else "")
+        )
+    for name, port in spans.items():
+        parts.append(
+            f'[[span]]\nname = "{name}"\nendpoints = ["http://127.0.0.1:{port}"]\n'
+            f'card = "http://127.0.0.1:{port}/v1/card"\ncontact = "ops@{name}.example"\nperiod = "500ms"\n'
+        )
+    parts.append(
+        '[thresholds]\nticket_warn = "7d"\nticket_bad = "2d"\nchange_deadline = "2m"\n'
+        'lead_time = "0s"             # a rehearsal; an organism with integrators gives them days\n\n'
+        '[retire]\nlinger = "5s"               # a rehearsal; the default is 30 days\n'
+    )
+    return "\n".join(parts)
