@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from organismctl.files.deployment import Deployment
     from organismctl.files.lock import LockFile
     from organismctl.files.organism import LoadedOrganism
+    from organismctl.identity.fingerprint import Identity
     from organismctl.observe.snapshot import Snapshot
 
 FAIL_ON = ("any", "committee", "integrators")
@@ -86,7 +87,7 @@ def run_checks(
     now_ms: int,
     *,
     secret_hash: bytes | None = None,
-    exec_result: Mapping[str, object] | None = None,
+    identity: Identity | None = None,
 ) -> list[Finding]:
     """Run checks over one snapshot; what a person accepted is marked.
 
@@ -98,10 +99,10 @@ def run_checks(
         lock: The accepted identity, or ``None``.
         now_ms: The moment of judgement, Unix ms.
         secret_hash: ``H(group secret)``, when it is here.
-        exec_result: What the organism's own binary answered, for scheme ``exec``.
+        identity: The identity, where the caller has it already (scheme ``exec``: the binary was asked).
     """
     scope = make_scope(
-        organism, snapshot, deployment, lock, now_ms, secret_hash=secret_hash, exec_result=exec_result
+        organism, snapshot, deployment, lock, now_ms, secret_hash=secret_hash, identity=identity
     )
     return run_scope(names, scope)
 

@@ -6,7 +6,6 @@ time; nothing here looks at anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,8 @@ def make_scope(
     now_ms: int,
     *,
     secret_hash: bytes | None = None,
-    exec_result: Mapping[str, object] | None = None,
+    identity: Identity | None = None,
+    identity_unknown: str | None = None,
 ) -> Scope:
     """Compute the identities once for all checks.
 
@@ -66,19 +66,19 @@ def make_scope(
         lock: The accepted identity, if there is one.
         now_ms: The moment of judgement, Unix ms.
         secret_hash: ``H(group secret)`` when the secret is here; else the lock's is taken.
-        exec_result: What the organism's own binary answered, for scheme ``exec``.
+        identity: The identity, where the caller has it already (scheme ``exec``: the binary was asked).
+        identity_unknown: Why the caller could not get it.
     """
     if secret_hash is None and lock is not None:
         secret_hash = lock.group_secret_hash
-    identity: Identity | None = None
-    identity_unknown = group_unknown = None
     group_id: bytes | None = None
-    try:
-        identity = identity_of(organism.config, exec_result=exec_result)
-    except ValueError as exc:  # IdentityError, ParameterError: both say why
-        identity_unknown = str(exc)
-        group_unknown = "the fingerprint is not known"
-    else:
+    group_unknown: str | None = "the fingerprint is not known"
+    if identity is None and identity_unknown is None:
+        try:
+            identity = identity_of(organism.config)
+        except ValueError as exc:  # IdentityError, ParameterError: both say why
+            identity_unknown = str(exc)
+    if identity is not None:
         group_id = group_id_of(organism.config, secret_hash, identity)
         group_unknown = why_no_group_id(organism.config, secret_hash, identity)
     return Scope(

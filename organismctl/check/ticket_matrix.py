@@ -102,6 +102,9 @@ class Matrix:
         self._span = {member.name: member for member in scope.organism.config.span}
         nodes = scope.deployment.nodes if scope.deployment else ()
         self._peers = {node.name: node.peer_id for node in nodes}
+        self._with_url = {node.name for node in nodes if node.url is not None}
+        sides = scope.deployment.spans if scope.deployment else ()
+        self._named = {(ticket.node, side.name) for side in sides for ticket in side.tickets}
         self._installed: dict[str, dict[str, dict[str, Mapping[str, object]]] | None] = {}
 
     @property
@@ -169,9 +172,16 @@ class Matrix:
             return max(candidates, key=_best_first)
         if blind is None and not known and _looked_in_vain(held.node_fact):
             blind = held.node_fact.reason if held.node_fact else None
+        if blind is None and self._not_looked(node, span, held):
+            blind = "nobody looked"
         if blind is not None:
             return replace(base, detail=blind)
         return replace(base, state=State.MISSING, detail="no ticket of that class")
+
+    def _not_looked(self, node: str, span: str, held: Held) -> bool:
+        """Whether there is a place to look that the snapshot says nothing about."""
+        no_file = not held.files and (node, span) in self._named
+        return no_file or (held.node_fact is None and not held.files and node in self._with_url)
 
     def _validated(self, base: Cell, issuer: Issuer, value: Mapping[str, object]) -> Cell:
         """One ticket of a file, judged here in mosaik's order."""

@@ -1,0 +1,223 @@
+"""What ``check``, ``observe`` and ``status`` share: options, the files of an organism, and one look at the world."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from organismctl.check.scope import Scope
+    from organismctl.files.context import Context
+    from organismctl.files.deployment import Deployment
+    from organismctl.files.lock import LockFile
+    from organismctl.files.organism import LoadedOrganism
+    from organismctl.identity.fingerprint import Identity
+    from organismctl.observe.snapshot import Snapshot
+    from organismctl.report.interface import Style
+
+Organism = Annotated[
+    str | None,
+    typer.Option(
+        "--organism",
+        "--deployment",
+        metavar="NAME|PATH",
+        help="The organism: a named context, or its deployment.toml, organism.toml or folder.",
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead of standard output.")
+]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="Judge what `observe -o FILE` kept, at its own time."),
+]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="TIME", help="Judge at this time: 2026-12-01T00:00Z, 2026-12-01, or +7d from now."
+    ),
+]
+Deadline = Annotated[
+    str, typer.Option("--timeout", metavar="DURATION", help="How long the whole look may take.")
+]
+DEFAULT_DEADLINE = "10s"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One organism's files, read.
+
+    Attributes:
+        context: Where they are.
+        organism: organism.toml.
+        deployment: deployment.toml, or ``None``.
+        lock: organism.lock, or ``None`` when there is none yet.
+        secret_hash: ``H(group secret)`` when the secret is here.
+        identity: Set when the organism's own binary was asked.
+        identity_unknown: Why it could not be.
+    """
+
+    context: Context
+    organism: LoadedOrganism
+    deployment: Deployment | None
+    lock: LockFile | None
+    secret_hash: bytes | None
+    identity: Identity | None = None
+    identity_unknown: str | None = None
+
+    def scope(self, snapshot: Snapshot, now_ms: int) -> Scope:
+        """The scope of checks over a snapshot."""
+        from organismctl.check.scope import make_scope
+
+        return make_scope(
+            self.organism,
+            snapshot,
+            self.deployment,
+            self.lock,
+            now_ms,
+            secret_hash=self.secret_hash,
+            identity=self.identity,
+            identity_unknown=self.identity_unknown,
+        )
+
+
+def load_subject(choice: str | None) -> Subject:
+    """Read the files of the organism that the options name.
+
+    Raises:
+        OrganismError: Which organism is meant is not clear, or a file holds problems.
+    """
+    from organismctl.cli.output import say
+    from organismctl.files.context import resolve_context
+    from organismctl.files.lock import load_lock
+    from organismctl.files.organism import load_organism
+
+    context = resolve_context(choice, env=os.environ, cwd=Path.cwd())
+    organism = load_organism(context.organism_path)
+    deployment = None
+    if context.deployment_path is not None:
+        from organismctl.files.deployment import load_deployment
+
+        deployment = load_deployment(context.deployment_path)
+    for problem in organism.warnings:
+        say(f"warning: {problem}")
+    lock = load_lock(context.lock_path) if context.lock_path.exists() else None
+    identity, unknown = _ask_binary(organism, context)
+    return Subject(context, organism, deployment, lock, _secret_hash(deployment), identity, unknown)
+
+
+def _secret_hash(deployment: Deployment | None) -> bytes | None:
+    """``H(group secret)`` when the secret is here and may be read; the lock's hash stands in otherwise."""
+    if deployment is None or deployment.secrets.group is None:
+        return None
+    from organismctl.cli.output import say
+    from organismctl.errors import OrganismError
+    from organismctl.files.secret import read_secret
+    from organismctl.identity.group_id import group_secret, secret_hash
+
+    path = deployment.resolve(deployment.secrets.group)
+    try:
+        if not path.exists():
+            return None
+        return secret_hash(group_secret(read_secret(path).reveal()))
+    except OrganismError as exc:
+        say(f"warning: the group secret is not used: {exc.message}")
+    except OSError as exc:
+        say(f"warning: the group secret is not used: {path}: {exc.strerror}")
+    return None
+
+
+def _ask_binary(organism: LoadedOrganism, context: Context) -> tuple[Identity | None, str | None]:
+    """For the scheme ``exec``: what the organism's own binary answers, or why it did not."""
+    if organism.config.identity.scheme != "exec":
+        return None, None
+    from organismctl.change.wiring import identity_here
+    from organismctl.errors import OrganismError
+
+    try:
+        return identity_here(organism.config, context.organism_path.parent), None
+    except OrganismError as exc:
+        return None, exc.message
+
+
+def take_look(subject: Subject, kinds: Collection[str], timeout: str) -> Snapshot:
+    """Look at the world, with progress on standard error when it takes longer than a second.
+
+    Raises:
+        UsageError: The timeout is no duration.
+    """
+    from organismctl.observe.snapshot import Snapshot
+
+    if not kinds:
+        return Snapshot(now_ms(), ())
+    from organismctl.cli.output import progress
+    from organismctl.observe.look import observe
+    from organismctl.observe.sources import sources_for
+
+    looks = sources_for(kinds, subject.organism, subject.deployment)
+    with progress("looking") as told:
+        return observe(looks.sources, seconds(timeout, "--timeout"), then=looks.then, on_progress=told.step)
+
+
+def now_ms() -> int:
+    """The wall clock, Unix ms."""
+    return time.time_ns() // 1_000_000
+
+
+def seconds(text: str, option: str) -> float:
+    """A duration of the command line, in seconds.
+
+    Raises:
+        UsageError: It is none, or zero.
+    """
+    from organismctl.errors import UsageError
+    from organismctl.identity.durations import parse_duration
+
+    try:
+        ms = parse_duration(text)
+    except ValueError as exc:
+        raise UsageError(f"{option}: {text!r} is no duration", advice="such as 500ms, 10s, 5m, 7d") from exc
+    if ms <= 0:
+        raise UsageError(f"{option}: it must be longer than nothing")
+    return ms / 1000
+
+
+def parse_at(text: str | None, default_ms: int) -> int:
+    """The moment of judgement, Unix ms.
+
+    Args:
+        text: ``2026-12-01T00:00Z``, a date (UTC midnight), ``+7d`` from now; ``None`` takes the default.
+        default_ms: When nothing is said.
+
+    Raises:
+        UsageError: It is no moment.
+    """
+    from datetime import UTC, datetime
+
+    from organismctl.errors import UsageError
+
+    if text is None:
+        return default_ms
+    if text.startswith("+"):
+        return now_ms() + round(seconds(text[1:], "--at") * 1000)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise UsageError(
+            f"--at: {text!r} is no moment", advice="such as 2026-12-01T00:00Z, 2026-12-01 or +7d"
+        ) from exc
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def style(to: Path | None) -> Style:
+    """How the page looks: control codes only on a terminal that takes them, never in a file."""
+    from organismctl.cli.output import colour, width
+    from organismctl.report.interface import Style
+
+    return Style(width=width(), colour=to is None and colour(), base=str(Path.cwd()))

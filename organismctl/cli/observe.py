@@ -1,0 +1,81 @@
+"""``organismctl observe``: look at the world once, and keep what was seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Organism, Output
+
+if TYPE_CHECKING:
+    from organismctl.observe.snapshot import Snapshot
+    from organismctl.report.interface import Style
+    from organismctl.report.model import Named
+
+app = typer.Typer(
+    help="Look at the world once, and keep what was seen.",
+    rich_markup_mode=None,
+    epilog="Examples: organismctl observe; organismctl observe -o seen.json; "
+    "organismctl check all --from seen.json",
+)
+
+
+@app.command()
+def observe(
+    *,
+    organism: Organism = None,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="table or json, on standard output.")
+    ] = "table",
+    output: Output = None,
+    timeout: Deadline = DEFAULT_DEADLINE,
+) -> None:
+    """Look at nodes, tickets and cards once; -o FILE keeps it for `check --from FILE`, with mode 0600.
+
+    Exit 5 when something could not be seen.
+    """
+    from organismctl.cli.judging import load_subject, style, take_look
+    from organismctl.cli.output import emit, say
+    from organismctl.errors import UsageError
+    from organismctl.exits import Exit
+    from organismctl.observe.snapshot_file import as_json, holds_tickets, save_snapshot, without_tickets
+    from organismctl.observe.sources import ALL_KINDS
+    from organismctl.report.model import Named
+    from organismctl.report.text import json_text
+
+    if format_ not in ("table", "json"):
+        raise UsageError(f"no format {format_!r}", advice="--format takes table or json")
+    subject = load_subject(organism)
+    snapshot = take_look(subject, ALL_KINDS, timeout)
+    named = Named.of(subject.scope(snapshot, snapshot.taken_ms))
+    if output is not None:
+        save_snapshot(output, snapshot, named.as_json())
+        held = "; it holds tickets, so its mode is 0600" if holds_tickets(snapshot) else ""
+        unseen = sum(not fact.seen for fact in snapshot.facts)
+        say(f"{output}: {len(snapshot.facts)} facts, {unseen} not seen{held}")
+    elif format_ == "json":
+        emit(json_text(as_json(without_tickets(snapshot), named.as_json())))
+    else:
+        emit(_table(snapshot, named, style(output)))
+    whole = subject.deployment is not None and all(fact.seen for fact in snapshot.facts)
+    raise typer.Exit(int(Exit.OK if whole else Exit.UNKNOWN))
+
+
+def _table(snapshot: Snapshot, named: Named, look: Style) -> str:
+    """Every fact: what was seen, or why not; values are for the JSON form and the checks."""
+    from organismctl.report.text import aligned, clean
+
+    rows = [
+        (
+            fact.kind,
+            fact.subject,
+            "seen" if fact.seen else (fact.cause or "not seen"),
+            f"{fact.source}: {fact.reason}" if fact.reason else fact.source,
+        )
+        for fact in snapshot.facts
+    ]
+    head = clean(named.line()) + "\n\n"
+    if not rows:
+        return head + "nothing to look at: no deployment.toml, or it names no place to look\n"
+    return head + aligned(rows, ("KIND", "SUBJECT", "STATE", "SOURCE"), look.width)

@@ -1,0 +1,68 @@
+"""``organismctl status``: the organism on one screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, From, Organism, Output
+
+if TYPE_CHECKING:
+    from organismctl.cli.judging import Subject
+    from organismctl.report.status import ChangeLine
+
+app = typer.Typer(
+    help="Show the organism on one screen.",
+    rich_markup_mode=None,
+    epilog="Examples: organismctl status; organismctl status --organism staging --format json",
+)
+
+
+@app.command()
+def status(
+    *,
+    organism: Organism = None,
+    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table or json.")] = "table",
+    output: Output = None,
+    from_: From = None,
+    timeout: Deadline = DEFAULT_DEADLINE,
+) -> None:
+    """Show identities, nodes, ledger, tickets, cards, changes under way; exit as `check all` would."""
+    from organismctl.check.run import CHECKS, kinds_of, run_scope
+    from organismctl.cli.check import kept
+    from organismctl.cli.judging import load_subject, now_ms, style, take_look
+    from organismctl.cli.output import emit
+    from organismctl.errors import UsageError
+    from organismctl.report.model import Named, Report
+    from organismctl.report.status import status_json, status_text
+    from organismctl.report.text import json_text
+
+    if format_ not in ("table", "json"):
+        raise UsageError(f"no format {format_!r}", advice="--format takes table or json")
+    subject = load_subject(organism)
+    names = list(CHECKS)
+    snapshot = kept(from_, subject) if from_ else take_look(subject, kinds_of(names), timeout)
+    moment = snapshot.taken_ms if from_ else now_ms()
+    scope = subject.scope(snapshot, moment)
+    report = Report("status", Named.of(scope), run_scope(names, scope), moment, snapshot.taken_ms)
+    value = status_json(scope, report, _changes(subject))
+    emit(json_text(value) if format_ == "json" else status_text(value, report, style(output)), output)
+    raise typer.Exit(int(report.exit))
+
+
+def _changes(subject: Subject) -> list[ChangeLine]:
+    """Changes under way that this machine knows; others are known by the lease that nodes report."""
+    if subject.deployment is None:
+        return []
+    folder = subject.deployment.resolve(subject.deployment.state) / "changes"
+    if not folder.is_dir():
+        return []
+    from organismctl.change.store import Store
+    from organismctl.cli.output import say
+    from organismctl.report.status import ChangeLine
+
+    return [
+        ChangeLine(one.id, one.view.state.value, one.view.plan.what, one.view.waits_for)
+        for one in Store(folder, say=say).unfinished()
+    ]
