@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from organismctl.committee.node.founding import init
 from organismctl.errors import OrganismError
 
 T = TypeVar("T")
+SERVE = [sys.executable, "-m", "organismctl", "committee", "serve"]
 NAMES = ("node-a", "node-b", "node-c")
 ADMISSION = "cd866a5879bee75294fb9aba313d160f6855263ac60c20d7cf71142aef063a23"
 
@@ -123,8 +123,7 @@ class Committee:
         for name in chosen:
             with (self.data(name) / "node.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "organismctl", "committee", "serve", "--node", name]
-                    + ["--deployment", str(self.deployment)],
+                    [*SERVE, "--node", name, "--deployment", str(self.deployment)],
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
@@ -256,7 +255,7 @@ def make_committee(
         f'keys = [{{ alg = "EdDSA", key = "{ADMISSION}" }}]\nmax_lifetime = "30d"\n'
     )
     nodes = "".join(
-        _node(folder, name, port, number, name in spares) for number, (name, port) in enumerate(ports.items())
+        _node(name, port, number, name in spares) for number, (name, port) in enumerate(ports.items())
     )
     (folder / "deployment.toml").write_text(
         'schema = 1\ncarrier = "loopback"\n[secrets]\ngroup = "secrets/group.secret"\n'
@@ -269,7 +268,7 @@ def make_committee(
     return Committee(folder, ports)
 
 
-def _node(folder: Path, name: str, port: int, number: int, spare: bool) -> str:
+def _node(name: str, port: int, number: int, spare: bool) -> str:
     serve = f'"{sys.executable}", "-m", "organismctl", "committee"'
     rest = '"--deployment", "{deployment}", "--node", "{node}"'
     return (
@@ -293,5 +292,5 @@ def running_committee(folder: Path, **options: Any) -> Iterator[Committee]:
         from organismctl.committee.node.process import stop
 
         for name in committee.names:
-            if committee.data(name).is_dir() and os.path.exists(committee.data(name) / "node.pid"):
+            if committee.data(name).is_dir():
                 stop(committee.data(name), patience=1.0)

@@ -58,7 +58,8 @@ class ApiError(Exception):
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of an endpoint, for the OpenAPI document; 429 may always come."""
-    return {status: {"model": ErrorBody} for status in sorted({429, *statuses})}
+    bodies = {400} if 413 in statuses else set()
+    return {status: {"model": ErrorBody} for status in sorted({429, *statuses} | bodies)}
 
 
 def install(app: FastAPI) -> None:

@@ -349,6 +349,8 @@ class CommitteeNode:
 
     async def entries(self, start: int, limit: int) -> list[Entry]:
         """Certified entries, from disk."""
+        if start > self.runner.certified:
+            return []
         return await asyncio.to_thread(lambda: list(self.runner.read(start, limit)))
 
 

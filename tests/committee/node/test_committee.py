@@ -138,10 +138,10 @@ def test_kill_of_the_proposer_under_load_loses_nothing(committee: Committee) -> 
     for thread in threads:
         thread.start()
     for _ in range(3):
-        wait_for("load", lambda seen=len(acknowledged): len(acknowledged) > seen + 20)
+        _more(acknowledged)
         proposer = committee.proposer()
         committee.kill(proposer)
-        wait_for("load again", lambda seen=len(acknowledged): len(acknowledged) > seen + 20)
+        _more(acknowledged)
         committee.start(proposer)
     stop.set()
     for thread in threads:
@@ -157,6 +157,11 @@ def test_kill_of_the_proposer_under_load_loses_nothing(committee: Committee) -> 
     integrator.join(10)
     with committee.client("node-c") as client:
         integrator.check(client)
+
+
+def _more(acknowledged: dict[int, int]) -> None:
+    seen = len(acknowledged)
+    wait_for("commands go through", lambda: len(acknowledged) > seen + 20)
 
 
 def _requests(committee: Committee, name: str, top: int) -> set[int]:

@@ -1,0 +1,134 @@
+"""Certified appends a second on three local nodes, beside raw SQLite appends of the same durability.
+
+Three processes, each a whole node (ledger, fold, API, loopback carrier); the load runs within the proposer's, 32 in
+flight. The raw figure is one process that commits one row a transaction, WAL, ``synchronous = FULL``, on the same disk
+right before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+IN_FLIGHT = 32
+
+
+def raw(folder: Path, seconds: float) -> float:
+    """Rows a second."""
+    db = sqlite3.connect(folder / "raw.sqlite", isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("CREATE TABLE entries (height INTEGER PRIMARY KEY, command BLOB, digest BLOB)")
+    command, digest = b"x" * 48, b"d" * 32
+    count, end, began = 0, time.perf_counter() + seconds, time.perf_counter()
+    while time.perf_counter() < end:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO entries (command, digest) VALUES (?, ?)", (command, digest))
+        db.execute("COMMIT")
+        count += 1
+    took = time.perf_counter() - began
+    db.close()
+    return count / took
+
+
+async def _load(node: object, seconds: float) -> float:
+    from organismctl.committee.command import Drain
+    from organismctl.committee.node.node import CommitteeNode, Done
+
+    assert isinstance(node, CommitteeNode)
+    me = node.settings.peer_id
+    done = 0
+    end = time.perf_counter() + seconds
+
+    async def worker() -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            outcome = await node.append(Drain(peer_id=me, drained=False))
+            assert isinstance(outcome, Done), outcome
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*[worker() for _ in range(IN_FLIGHT)])
+    return done / (time.perf_counter() - began)
+
+
+def node(deployment: Path, name: str, seconds: float) -> None:
+    """One node's process; the proposer's runs the load and prints the figure."""
+    import organismctl.committee.node.node as module
+    from organismctl.committee.ledger.core import Role
+    from organismctl.committee.node.serve import Listen, serve
+
+    start = module.CommitteeNode.start
+
+    async def started(self: module.CommitteeNode) -> None:
+        await start(self)
+
+        async def when_leading() -> None:
+            await asyncio.sleep(3.0)
+            if self.runner.status().role is Role.PROPOSER:
+                await _load(self, 1.0)
+                print(json.dumps({"appends": await _load(self, seconds)}), flush=True)
+
+        self.load = asyncio.get_running_loop().create_task(when_leading())
+
+    module.CommitteeNode.start = started
+    serve(deployment, name, Listen())
+
+
+def measure(seconds: float, folder: Path) -> dict[str, float]:
+    """Both figures."""
+    from tests.support.committee import make_committee
+
+    committee = make_committee(folder / "acme", period="1s")
+    sqlite = raw(folder, seconds)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, "--node", name, "--deployment", str(committee.deployment)]
+            + ["--seconds", str(seconds)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        )
+        for name in committee.names
+    ]
+    try:
+        time.sleep(seconds + 8.0)
+    finally:
+        for process in processes:
+            process.terminate()
+    out = b"".join(process.communicate(timeout=20)[0] for process in processes)
+    return {"certified_per_s": json.loads(out)["appends"], "raw_sqlite_per_s": sqlite}
+
+
+def main() -> None:
+    """Print both and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--node")
+    parser.add_argument("--deployment", type=Path)
+    parser.add_argument("--folder", type=Path, help="Where to put the data; default: a temporary folder.")
+    given = parser.parse_args()
+    if given.node:
+        node(given.deployment, given.node, given.seconds)
+        return
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        found = measure(given.seconds, Path(folder))
+    found["ratio"] = found["certified_per_s"] / found["raw_sqlite_per_s"]
+    if given.json:
+        print(json.dumps(found))
+        return
+    print(f"certified appends, 3 nodes, {IN_FLIGHT} in flight  {found['certified_per_s']:8.0f} /s")
+    print(f"raw SQLite appends, same durability     {found['raw_sqlite_per_s']:8.0f} /s")
+    print(f"ratio (at least 0.3)                    {found['ratio']:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
