@@ -1,0 +1,34 @@
+"""`python -m benchmarks [NAME…]`: run the benchmarks and print their table; exit 1 when a limit does not hold."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from benchmarks.measure import Row
+
+NAMES = ("startup", "tickets", "sweep", "appends", "replay")
+
+
+def main(argv: list[str]) -> int:
+    """Run the named benchmarks, or all."""
+    # Bytecode is what an operator's machine has after the first start; without it every start is a cold one.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    rows: list[Row] = []
+    for name in argv or NAMES:
+        sys.stderr.write(f"{name} …\n")
+        rows += importlib.import_module(f"benchmarks.{name}").rows()
+    width = max(len(row.name) for row in rows)
+    print(f"{'benchmark':<{width}}  {'ratio':>8}  {'limit':>8}  {'':4}  figures")
+    for row in rows:
+        sign = "≥" if row.at_least else "≤"
+        print(
+            f"{row.name:<{width}}  {row.value:>8.2f}  {sign}{row.limit:>7.2f}  "
+            f"{'ok' if row.held else 'MISS':4}  {row.detail}"
+        )
+    return 0 if all(row.held for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
