@@ -1,0 +1,82 @@
+"""Replay of a ledger: peak memory of a whole process over 20,000 and over 200,000 entries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Row
+
+SMALL, LARGE = 20_000, 200_000
+LIMIT = 1.10
+FINGERPRINT, PEER = b"f" * 32, b"a" * 32
+BATCH = 1000
+
+
+def rows() -> list[Row]:
+    """The one row."""
+    with tempfile.TemporaryDirectory() as folder:
+        peaks = {}
+        for count in (SMALL, LARGE):
+            ledger = Path(folder) / str(count)
+            fill(ledger, count)
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.replay", str(ledger)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            height, peak, seconds = done.stdout.split()
+            if int(height) != count:
+                raise RuntimeError(f"{height} entries were applied, not {count}")
+            peaks[count] = (int(peak), float(seconds))
+    (small, _), (large, seconds) = peaks[SMALL], peaks[LARGE]
+    detail = f"{large / 2**20:.1f} MiB against {small / 2**20:.1f} MiB; {LARGE / seconds:,.0f} entries/s"
+    return [Row(f"replay, peak memory of {LARGE:,} to {SMALL:,} entries", large / small, LIMIT, detail)]
+
+
+def fill(folder: Path, count: int) -> None:
+    """A ledger of Ticks, of which each commits a fact, as a ticker organism has."""
+    from organismctl.committee.command import Tick, encode_command
+    from organismctl.committee.ledger.effects import Write
+    from organismctl.committee.ledger.entry import Epoch, application, link
+    from organismctl.committee.ledger.roster import GenesisRecord
+    from organismctl.committee.ledger.store import create_founder, open_store
+
+    create_founder(folder, GenesisRecord(FINGERPRINT, (PEER,)))
+    epoch = Epoch(1, PEER)
+    with open_store(folder) as store:
+        last = store.load().entries[-1]
+        for start in range(1, count + 1, BATCH):
+            commands = tuple(
+                application(encode_command(Tick(unix_ms=1_700_000_000_000 + 1000 * height)))
+                for height in range(start, min(start + BATCH, count + 1))
+            )
+            entries = tuple(link(last.digest, start, commands, epoch))
+            store.write([Write(1, entries=entries, certified=entries[-1].height)])
+            last = entries[-1]
+
+
+def replay(folder: Path) -> None:
+    """Open, verify and fold a whole ledger; print height, peak bytes and seconds."""
+    import time
+
+    from benchmarks.measure import peak_of_self
+    from organismctl.committee.fold import Fold
+    from organismctl.committee.ledger.store import open_store
+    from organismctl.committee.machine import MachineConfig
+
+    config = MachineConfig(FINGERPRINT, (), (), "ticker", "wait", 1000, 1000, ("facts",))
+    fold = Fold(config)
+    began = time.perf_counter()
+    with open_store(folder) as store:
+        entries = ((entry.height, entry.command) for entry in store.read(0))
+        for _ in fold.replay(entries):
+            pass
+    print(fold.height, peak_of_self(), time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    replay(Path(sys.argv[1]))
