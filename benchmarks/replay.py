@@ -13,6 +13,7 @@ SMALL, LARGE = 20_000, 200_000
 LIMIT = 1.10
 FINGERPRINT, PEER = b"f" * 32, b"a" * 32
 BATCH = 1000
+BEGIN_MS = 1_700_000_000_000
 
 
 def rows() -> list[Row]:
@@ -38,10 +39,10 @@ def rows() -> list[Row]:
 
 
 def fill(folder: Path, count: int) -> None:
-    """A ledger of Ticks, of which each commits a fact, as a ticker organism has."""
-    from organismctl.committee.command import Tick, encode_command
+    """A ledger as a ticker organism has: Tick and Apply in turn, so that every other entry makes a fact."""
+    from organismctl.committee.command import Apply, Tick, encode_command
     from organismctl.committee.ledger.effects import Write
-    from organismctl.committee.ledger.entry import Epoch, application, link
+    from organismctl.committee.ledger.entry import Epoch, link
     from organismctl.committee.ledger.roster import GenesisRecord
     from organismctl.committee.ledger.store import create_founder, open_store
 
@@ -51,7 +52,11 @@ def fill(folder: Path, count: int) -> None:
         last = store.load().entries[-1]
         for start in range(1, count + 1, BATCH):
             commands = tuple(
-                application(encode_command(Tick(unix_ms=1_700_000_000_000 + 1000 * height)))
+                encode_command(
+                    Tick(unix_ms=BEGIN_MS + 500 * height)
+                    if height % 2
+                    else Apply(through=BEGIN_MS // 1000 + height // 2 - 1)
+                )
                 for height in range(start, min(start + BATCH, count + 1))
             )
             entries = tuple(link(last.digest, start, commands, epoch))
@@ -75,6 +80,8 @@ def replay(folder: Path) -> None:
         entries = ((entry.height, entry.command) for entry in store.read(0))
         for _ in fold.replay(entries):
             pass
+    if fold.state.next_seq < fold.height // 2 - 1:
+        raise SystemExit(f"only {fold.state.next_seq} facts: this was no replay")
     print(fold.height, peak_of_self(), time.perf_counter() - began)
 
 
