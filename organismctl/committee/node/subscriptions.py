@@ -70,7 +70,8 @@ class Subscription:
             received = self.seen.received
             try:
                 await self._follow()
-                self._link(Link.CONNECTING, "it ended the stream")
+                if self.seen.marker is None:
+                    self._link(Link.CONNECTING, "it ended the stream")
             except AwayError as exc:
                 self._link(Link.CONNECTING, str(exc))
             except RefusedError as exc:
