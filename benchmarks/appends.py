@@ -89,10 +89,10 @@ def measure(seconds: float, folder: Path) -> dict[str, float]:
 
     committee = make_committee(folder / "acme", period="1s")
     sqlite = raw(folder, seconds)
+    itself = [sys.executable, __file__, "--deployment", str(committee.deployment), "--seconds", str(seconds)]
     processes = [
         subprocess.Popen(
-            [sys.executable, __file__, "--node", name, "--deployment", str(committee.deployment)]
-            + ["--seconds", str(seconds)],
+            [*itself, "--node", name],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         )

@@ -102,9 +102,12 @@ def test_error_answers(code: str, status: int, kind: type[Exception]) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("status", [200, 500])
 def test_malformed_answers(body: bytes, status: int) -> None:
-    with answering(reply(body, status)) as url, NodeClient(url) as client:
-        with pytest.raises(NodeAnswerError, match="node of ours") as caught:
-            client.health()
+    with (
+        answering(reply(body, status)) as url,
+        NodeClient(url) as client,
+        pytest.raises(NodeAnswerError, match="node of ours") as caught,
+    ):
+        client.health()
     assert caught.value.advice
 
 
@@ -118,9 +121,12 @@ def test_malformed_answers(body: bytes, status: int) -> None:
     ],
 )
 def test_broken_connections(raw: bytes) -> None:
-    with answering(raw) as url, NodeClient(url, timeout=1.0) as client:
-        with pytest.raises((UnreachableError, NodeAnswerError)) as caught:
-            client.health()
+    with (
+        answering(raw) as url,
+        NodeClient(url, timeout=1.0) as client,
+        pytest.raises((UnreachableError, NodeAnswerError)) as caught,
+    ):
+        client.health()
     assert caught.value.advice
 
 
@@ -136,9 +142,12 @@ def test_nobody_there() -> None:
 
 def test_too_large_and_too_slow() -> None:
     big = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + b" " * (18 << 20)
-    with answering(big) as url, NodeClient(url, timeout=10) as client:
-        with pytest.raises(NodeAnswerError, match="more than"):
-            client.health()
+    with (
+        answering(big) as url,
+        NodeClient(url, timeout=10) as client,
+        pytest.raises(NodeAnswerError, match="more than"),
+    ):
+        client.health()
 
 
 def test_follow_reads_lines_and_beats() -> None:
