@@ -33,6 +33,18 @@ from organismctl.committee.evidence import (
 from organismctl.committee.lane import Lane, LaneStatus, Link, UpstreamEvent, Waiting
 from organismctl.committee.machine import Input, MachineConfig, State, ready_through
 
+__all__ = [
+    "Action",
+    "Driver",
+    "DriverStatus",
+    "LaneStatus",
+    "Link",
+    "Propose",
+    "RequestVouches",
+    "Stall",
+    "UpstreamEvent",
+]
+
 MAX_GATHERING = 32
 """Events of a lane for which vouches are gathered at once."""
 MAX_LANE_FLIGHT = 32
