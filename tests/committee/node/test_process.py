@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -126,7 +125,7 @@ def test_init_leaves_what_is_there(founded: Committee) -> None:
     init(founded.deployment)
     assert {path: path.read_bytes() for path in founded.folder.rglob("*") if path.is_file()} == before
     for secret in (founded.folder / "secrets").iterdir():
-        assert os.stat(secret).st_mode & 0o777 == 0o600
+        assert secret.stat().st_mode & 0o777 == 0o600
 
 
 def test_init_join_needs_a_committee(tmp_path: Path) -> None:
