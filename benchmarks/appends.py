@@ -103,7 +103,7 @@ def measure(seconds: float, folder: Path) -> dict[str, float]:
     ]
     processes = [
         subprocess.Popen(
-            [*itself, "--node", name],
+            [*itself, "--deployment", str(committee.deployment), "--node", name],
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parent.parent,
         )
