@@ -168,6 +168,19 @@ class Desk:
             self._compare(change, journal)
             return self._runner(plan, journal).abort()
 
+    def abort_elsewhere(self, change: str) -> View:
+        """Take a change back that another machine began: its journal is adopted first.
+
+        Raises:
+            Others: As :meth:`abort`.
+        """
+        with self._lock(change):
+            found = self.store.load(change)
+            self._ours(found.best.plan)
+            self.store.adopt(found.best)
+            plan, journal = self.store.open(change, self.clock.now_ms)
+            return self._runner(plan, journal).abort("taken-over")
+
     def changes(self) -> list[Change]:
         """Every change that is known here or anywhere in reach, oldest first; what cannot be read is said."""
         lease = self._lease_of()

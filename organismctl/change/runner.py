@@ -185,6 +185,9 @@ class Runner:
 
     def _open(self, opening: str) -> View:
         view = self.view()
+        if opening == "taken-over":
+            # Above every fence in the journal, also where no lease can say so: after the seal there is none.
+            self.journal.fence += 1
         if not view.state.final:
             self.journal.append(opening, **self.who)
         return view

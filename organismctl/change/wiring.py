@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from organismctl.files.context import Context
     from organismctl.files.deployment import Deployment
     from organismctl.files.deployment import Node as NodeSection
+    from organismctl.files.organism import LoadedOrganism
     from organismctl.identity.config import Json, OrganismConfig
     from organismctl.identity.fingerprint import Identity
 
@@ -70,17 +71,18 @@ def open_desk(context: Context, asked: Asked | None = None) -> Desk:
         )
     deployment = load_deployment(context.deployment_path)
     loaded = load_organism(context.organism_path)
-    return _Wiring(context, deployment, loaded.config, asked).desk()
+    return _Wiring(context, deployment, loaded, asked).desk()
 
 
 class _Wiring:
     """Holds what several parts need while they are connected."""
 
     def __init__(
-        self, context: Context, deployment: Deployment, config: OrganismConfig, asked: Asked
+        self, context: Context, deployment: Deployment, organism: LoadedOrganism, asked: Asked
     ) -> None:
         self.deployment = deployment
-        self.config = config
+        self.organism = organism
+        self.config = config = organism.config
         self.asked = asked
         self.path = deployment.path
         self.identity = identity_here(config, context.organism_path.parent)
@@ -269,14 +271,14 @@ class _Eyes:
         from organismctl.change.tickets import outlive
 
         return outlive(
-            self.wiring.config, self.wiring.deployment, nodes, self.wiring.asked.clock.now_ms(), until_ms
+            self.wiring.organism, self.wiring.deployment, nodes, self.wiring.asked.clock.now_ms(), until_ms
         )
 
     def tickets_expired(self, node: str, now_ms: int) -> bool | None:
         """See :meth:`Eyes.tickets_expired`."""
         from organismctl.change.tickets import expired
 
-        return expired(self.wiring.config, self.wiring.deployment, node, now_ms)
+        return expired(self.wiring.organism, self.wiring.deployment, node, now_ms)
 
     def endings(self) -> list[Ending]:
         """See :meth:`Eyes.endings`."""

@@ -256,7 +256,7 @@ def _row(change: Change) -> list[str]:
         _cut(change.old or "-", 24),
         _cut(change.new or "-", 24),
         moves,
-        change.actors[0],
+        ", ".join(change.actors),
     ]
 
 

@@ -67,6 +67,30 @@ def with_fallback(text: str, *, fallback: str | None, ticks: int, period_s: floa
     return f"tick:{moment.tick} or {time_text((expected + 86_400_000) // 1000 * 1000)}"
 
 
+def owed(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
+    """Why integrators would get too little notice: nothing, or one sentence.
+
+    Args:
+        site: The organism.
+        moment: The moment in full.
+        parameters: ``ticks_now``: the tick number at planning, when it was known.
+    """
+    at_ms, tick = effective(moment)
+    lead_s = site.limits.lead_time_s
+    now = site.now_ms()
+    expected, ticks = at_ms, parameters.get("ticks_now")
+    if tick is not None and isinstance(ticks, int):
+        expected = now + round(max(0, tick - ticks) * site.limits.period_s * 1000)
+    elif tick is not None and lead_s > 0:
+        return ["no node tells its tick number, so the notice that integrators get is unknown; give a time"]
+    if not lead_s or expected is None or expected >= now + round(lead_s * 1000):
+        return []
+    return [
+        f"integrators are owed {lead_s / 3600:.1f} h notice (thresholds.lead_time): "
+        f"not before {when(now + round(lead_s * 1000))}"
+    ]
+
+
 def announcement(site: Site, parameters: Mapping[str, Json], *, kind: str) -> dict[str, Json]:
     """The document: what happens, when, and what an integrator does.
 

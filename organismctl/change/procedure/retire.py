@@ -22,6 +22,7 @@ from organismctl.change.procedure._retirement import (
     is_scheduled,
     is_sealed,
     marker_is_last,
+    owed,
     scheduled,
     slug,
     when,
@@ -94,15 +95,8 @@ class Retire:
             why.append("the organism is retired already; `organismctl retire verify` proves it")
         elif scheduled(survey) is not None:
             why.append("a retirement is scheduled already: `organismctl retire amend` or `retire cancel`")
-        at_ms, tick = effective(self.moment)
-        lead_ms = round(self.site.limits.lead_time_s * 1000)
-        earliest = self.site.now_ms() + lead_ms
-        expected = self._expected(tick) if tick is not None else at_ms
-        if expected is not None and lead_ms and expected < earliest:
-            why.append(
-                f"integrators are owed {self.site.limits.lead_time_s / 3600:.1f} h notice "
-                f"(thresholds.lead_time): not before {when(earliest)}"
-            )
+        why.extend(owed(self.site, self.moment, self.parameters))
+        _, tick = effective(self.moment)
         if self.site.retire_exec and tick is not None:
             why.append("[retire] exec needs a wall-clock time: this tool sees no tick of that organism")
         return why
@@ -110,12 +104,6 @@ class Retire:
     def no_way_back(self) -> str | None:
         """See :meth:`Procedure.no_way_back`: the seal is for ever, also when no runner has seen it."""
         return "the organism is sealed" if self.site.fleet.survey().sealed else None
-
-    def _expected(self, tick: int) -> int | None:
-        now = self.parameters.get("ticks_now")
-        if not isinstance(now, int):
-            return None
-        return self.site.now_ms() + round(max(0, tick - now) * self.site.limits.period_s * 1000)
 
     @property
     def steps(self) -> tuple[Step, ...]:
