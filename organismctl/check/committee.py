@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.committee_identity import identity_rows
 from organismctl.check.committee_ledger import ledger_rows
-from organismctl.check.committee_view import Life, Seen, View, connected, make_view
+from organismctl.check.committee_view import Life, Seen, View, make_view
 from organismctl.check.finding import Finding, Status
-from organismctl.check.values import duration, listed, plural, source, whole
-from organismctl.identity.digest import is_hex64
+from organismctl.check.node_told import Told
+from organismctl.check.values import duration, listed, plural, source
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
@@ -37,7 +37,7 @@ def check_committee(scope: Scope) -> list[Finding]:
     for one in (*view.members, *view.others):
         rows += _node(one, view, limits)
     rows += [*_size(view), *_quorum(view), *_leader(view)]
-    rows += [row for one in view.answering for row in _bonds(one, view)]
+    rows += [_bonds(one, told, view) for one, told in view.answering]
     rows += ledger_rows(scope, view, limits)
     rows += identity_rows(scope, view)
     rows += _endings(view)
@@ -50,7 +50,7 @@ def _node(one: Seen, view: View, limits: Thresholds) -> Iterator[Finding]:
     if one.malformed is not None:
         yield finding("ANSWER-MALFORMED", None, one.name, one.malformed, sources=refs)
         return
-    if one.status is None:
+    if one.told is None:
         yield _unseen(one, view)
         return
     took = one.fact.took_ms if one.fact is not None else None
@@ -58,7 +58,7 @@ def _node(one: Seen, view: View, limits: Thresholds) -> Iterator[Finding]:
     yield finding("MEMBER-UNREACHABLE", Status.OK, one.name, answered, values={"took_ms": took}, sources=refs)
     if one.stopped is not None:
         yield finding("NODE-STOPPED", None, one.name, f"it stopped: {one.stopped}", sources=refs)
-    yield from _clock(one, limits)
+    yield from _clock(one, one.told, limits)
 
 
 def _unseen(one: Seen, view: View) -> Finding:
@@ -77,12 +77,11 @@ def _unseen(one: Seen, view: View) -> Finding:
     return finding("MEMBER-UNREACHABLE", None, one.name, summary, values={"life": life.value}, sources=refs)
 
 
-def _clock(one: Seen, limits: Thresholds) -> Iterator[Finding]:
+def _clock(one: Seen, told: Told, limits: Thresholds) -> Iterator[Finding]:
     """The node's clock against the observer's, the time of the answer allowed for."""
-    told = whole(one.status.get("now_ms")) if one.status is not None else None
-    if told is None or one.fact is None or one.fact.seen_ms is None:
+    if one.fact is None or one.fact.seen_ms is None:
         return
-    off = abs(told - one.fact.seen_ms)
+    off = abs(told.now_ms - one.fact.seen_ms)
     status = Status.WARN if off > limits.clock_skew_ms + (one.fact.took_ms or 0) else Status.OK
     yield finding(
         "CLOCK-SKEW", status, one.name, f"{duration(off)} from the observer's clock",
@@ -143,7 +142,8 @@ def _tolerance(view: View, there: int, unknown: int) -> Finding:
     if left >= 1:
         status = Status.OK
     elif unknown and left + unknown >= 0:
-        status, summary = Status.UNKNOWN, f"{summary}; {unknown} unknown"
+        status, summary = Status.UNKNOWN, f"not known: {there} there, {unknown} unknown"
+        values["tolerance"] = 0 if view.one_host else None
     else:
         status = Status.WARN if left == 0 else Status.BAD
     return finding("COMMITTEE-TOLERANCE", status, COMMITTEE, summary, values=values, limits={"tolerance": 1})
@@ -151,12 +151,11 @@ def _tolerance(view: View, there: int, unknown: int) -> Finding:
 
 def _leader(view: View) -> Iterator[Finding]:
     """Exactly one proposer at the highest epoch."""
-    told = [(one, one.status) for one in view.answering if one.status is not None]
-    if not told:
+    if not view.answering:
         yield finding("LEADER-UNIQUE", Status.UNKNOWN, COMMITTEE, "no node answered")
         return
-    epoch = max(whole(status["epoch"]) or 0 for _, status in told)
-    proposers = [(one.name, status["epoch"]) for one, status in told if status["role"] == "proposer"]
+    epoch = max(told.epoch for _, told in view.answering)
+    proposers = [(one.name, told.epoch) for one, told in view.answering if told.role == "proposer"]
     top = [name for name, at in proposers if at == epoch]
     values: dict[str, Json] = {"epoch": epoch, "proposers": [name for name, _ in proposers]}
     if len(top) > 1:
@@ -172,79 +171,54 @@ def _leader(view: View) -> Iterator[Finding]:
 
 
 def _no_leader(view: View, epoch: int, values: dict[str, Json]) -> Finding:
-    named = {
-        str(one.status["proposer"])
-        for one in view.answering
-        if one.status is not None
-        and one.status["epoch"] == epoch
-        and is_hex64(str(one.status.get("proposer")))
-    }
-    unseen = {one.peer_id for one in view.members if one.status is None}
+    named = {told.proposer for _, told in view.answering if told.epoch == epoch and told.proposer is not None}
+    unseen = {one.peer_id for one in view.members if one.told is None}
     if view.sealed:
-        return finding(
-            "LEADER-UNIQUE", Status.OK, COMMITTEE, "sealed: nothing is proposed any more", values=values
-        )
-    if named & unseen:
-        summary = f"{listed(sorted(view.name(one) for one in named))} by its peers' word, not seen itself"
-        return finding("LEADER-UNIQUE", Status.UNKNOWN, COMMITTEE, summary, values=values)
-    if unseen and not named and len(view.answering) < view.needed:
-        return finding(
-            "LEADER-UNIQUE", Status.UNKNOWN, COMMITTEE, "none among those that answer", values=values
-        )
-    return finding("LEADER-UNIQUE", Status.BAD, COMMITTEE, f"no proposer in epoch {epoch}", values=values)
+        status, summary = Status.OK, "sealed: nothing is proposed any more"
+    elif named & unseen:
+        names = listed(sorted(view.name(one) for one in named & unseen))
+        status, summary = Status.UNKNOWN, f"{names} by its peers' word, not seen itself"
+    elif unseen and len(view.answering) < view.needed:
+        status, summary = Status.UNKNOWN, "none among those that answer"
+    else:
+        status, summary = Status.BAD, f"no proposer in epoch {epoch}"
+    return finding("LEADER-UNIQUE", status, COMMITTEE, summary, values=values)
 
 
-def _bonds(one: Seen, view: View) -> Iterator[Finding]:
+def _bonds(one: Seen, told: Told, view: View) -> Finding:
     """A node's bonds to every other member; one missing between two that answer is a partition."""
-    if one.status is None:
-        return
-    have = connected(one.status)
-    others = [peer for peer in view.members if peer.peer_id != one.peer_id]
-    missing = [peer for peer in others if peer.peer_id not in have]
+    missing = [
+        peer for peer in view.members if peer.peer_id not in told.connected and peer.peer_id != one.peer_id
+    ]
+    others = len(view.members) - any(peer.peer_id == one.peer_id for peer in view.members)
     parted = [peer.name for peer in missing if view.life[peer.peer_id] is Life.UP]
-    values: dict[str, Json] = {
-        "bonds": len(others) - len(missing),
-        "missing": [peer.name for peer in missing],
-    }
+    names = [peer.name for peer in missing]
     status = Status.BAD if parted else Status.WARN if missing else Status.OK
-    shown = f"{len(others) - len(missing)} of {len(others)}"
+    shown = f"{others - len(missing)} of {others}"
     if missing:
-        shown += f"; none to {listed([peer.name for peer in missing])}"
+        shown += f"; none to {listed(names)}"
         shown += ", which answers" if len(parted) == 1 else ", which answer" if parted else ""
-    yield finding(
-        "BOND-MISSING",
-        status,
-        one.name,
-        shown,
-        values=values,
-        limits={"bonds": len(others)},
-        sources=source(one.fact),
-    )
+    return finding(
+        "BOND-MISSING", status, one.name, shown, values={"bonds": others - len(missing), "missing": [*names]},
+        limits={"bonds": others}, sources=source(one.fact),
+    )  # fmt: skip
 
 
 def _endings(view: View) -> Iterator[Finding]:
     """Drained members, a scheduled retirement, the seal."""
-    told = [one.status for one in view.answering if one.status is not None]
-    drained = {str(peer) for status in told for peer in status["drained"]}
+    drained = {peer for _, told in view.answering for peer in told.drained}
     for one in view.members:
         if one.peer_id in drained:
             yield finding("NODE-DRAINED", None, one.name, "the committee has certified its drain")
     if view.sealed:
-        opened = [
-            one.name for one in view.answering if one.status is not None and one.status["sealed"] is not True
-        ]
+        opened = [one.name for one, told in view.answering if not told.sealed]
         more = f"; not yet on {listed(opened)}" if opened else ""
-        yield finding(
-            "ORGANISM-SEALED", None, COMMITTEE, f"the marker is the last item on every surface{more}"
-        )
+        summary = f"the marker is the last item on every surface{more}"
+        yield finding("ORGANISM-SEALED", None, COMMITTEE, summary)
         return
-    dates = {
-        str(status["retirement"].get("effective_at"))
-        for status in told
-        if isinstance(status.get("retirement"), dict)
-    }
+    dates = sorted({told.effective_at for _, told in view.answering if told.effective_at is not None})
     if dates:
         yield finding(
-            "RETIREMENT-SCHEDULED", None, COMMITTEE, f"effective at {listed(sorted(dates))}",
-            values={"effective_at": [*sorted(dates)]},
+            "RETIREMENT-SCHEDULED", None, COMMITTEE, f"effective at {listed(dates)}",
+            values={"effective_at": [*dates]},
         )  # fmt: skip

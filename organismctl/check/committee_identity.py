@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, Status
-from organismctl.check.values import hex_id, listed, short, source
+from organismctl.check.values import listed, short, source
 
 if TYPE_CHECKING:
     from organismctl.check.committee_view import View
@@ -40,11 +40,7 @@ def _same(one: str | None, other: str | None) -> bool:
 
 def identity_rows(scope: Scope, view: View) -> Iterator[Finding]:
     """Nodes among each other, then all of them against the files; then versions."""
-    running = {
-        one.name: _Pair(hex_id(one.status.get("fingerprint")), hex_id(one.status.get("group_id")))
-        for one in view.answering
-        if one.status is not None
-    }
+    running = {one.name: _Pair(told.fingerprint, told.group_id) for one, told in view.answering}
     if not running:
         yield finding("GROUP-FORKED", Status.UNKNOWN, COMMITTEE, "no node told its identity")
         return
@@ -59,7 +55,7 @@ def _forked(view: View, running: dict[str, _Pair]) -> Iterator[Finding]:
         groups.setdefault(pair, []).append(name)
     blind = [name for name, pair in running.items() if pair.group_id is None]
     for name in blind:
-        seen = next(one for one in view.answering if one.name == name)
+        seen = next(one for one in view.members if one.name == name)
         yield finding("GROUP-UNKNOWN", None, name, "the node has no group id: it lacks the group secret",
                       sources=source(seen.fact))  # fmt: skip
     pins = {pair.fingerprint for pair in groups}
@@ -112,9 +108,8 @@ def _deployed(scope: Scope, running: dict[str, _Pair]) -> Iterator[Finding]:
 
 def _versions(view: View) -> Iterator[Finding]:
     versions: dict[str, list[str]] = {}
-    for one in view.answering:
-        if one.status is not None:
-            versions.setdefault(str(one.status["version"]), []).append(one.name)
+    for one, told in view.answering:
+        versions.setdefault(told.version, []).append(one.name)
     alike = len(versions) == 1
     shown = "; ".join(f"{version} on {listed(names)}" for version, names in versions.items())
     yield finding(

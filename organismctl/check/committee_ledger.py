@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
-from organismctl.check.committee_view import Seen, View, roster_of
+from organismctl.check.committee_view import View
 from organismctl.check.finding import Finding, Status
 from organismctl.check.values import hex_id, listed, short, source, table, whole
 
@@ -29,12 +29,9 @@ def ledger_rows(scope: Scope, view: View, limits: Thresholds) -> Iterator[Findin
 
 
 def _lag(view: View, limits: Thresholds) -> Iterator[Finding]:
-    heights = {one.name: one.certified for one in view.answering}
-    furthest = max((height for height in heights.values() if height is not None), default=0)
-    for one in view.answering:
-        height = heights[one.name]
-        if height is None:
-            continue
+    furthest = max((told.certified for _, told in view.answering), default=0)
+    for one, told in view.answering:
+        height = told.certified
         behind = furthest - height
         status = Status.BAD if behind > limits.commit_lag else Status.OK
         shown = f"certified {height}" + (f", {behind} behind" if behind else "")
@@ -52,10 +49,8 @@ def digests_of(scope: Scope, view: View) -> Digests:
         if height is not None and digest is not None:
             out.setdefault(height, {})[name] = (digest, state)
 
-    for one in view.answering:
-        if one.status is not None:
-            ledger = table(one.status.get("ledger"))
-            put(one.name, one.certified, hex_id(ledger.get("digest")), hex_id(ledger.get("state_digest")))
+    for one, status in view.answering:
+        put(one.name, status.certified, status.digest, status.state_digest)
         fact = scope.snapshot.get("node.digest", one.name)
         if fact is not None and fact.seen:
             told = table(fact.value)
@@ -120,19 +115,20 @@ def _state_groups(row: Mapping[str, tuple[str, str | None]]) -> dict[str, list[s
 
 def _rosters(view: View) -> Iterator[Finding]:
     """One version has one roster on every node."""
-    for one in view.answering:
-        if one.status is None:
-            continue
-        version, members = roster_of(one.status)
-        newest = {peer.peer_id for peer in view.members}
+    newest = {peer.peer_id for peer in view.members}
+    for one, told in view.answering:
+        version = told.roster_version
         if view.roster_version is not None and version < view.roster_version:
             status, shown = Status.WARN, f"version {version}, the newest is {view.roster_version}"
-        elif set(members) != newest:
+        elif told.roster.keys() != newest:
             status, shown = Status.BAD, f"other members under the same version {version}"
         else:
             status, shown = Status.OK, f"version {version}"
+        values: dict[str, Json] = {"version": version}
+        if status is not Status.OK:
+            values["members"] = [*told.roster]
         yield finding(
-            "ROSTER-DISAGREE", status, one.name, shown, values={"version": version, "members": [*members]},
+            "ROSTER-DISAGREE", status, one.name, shown, values=values,
             sources=source(one.fact),
         )  # fmt: skip
 
@@ -157,8 +153,3 @@ def _wish(scope: Scope, view: View) -> Iterator[Finding]:
         "ROSTER-DRIFT", Status.BAD, COMMITTEE, "; ".join(parts),
         values={"version": view.roster_version, "missing": [*missing], "extra": [*extra]},
     )  # fmt: skip
-
-
-def names_of(seen: list[Seen]) -> list[str]:
-    """Names, in order."""
-    return [one.name for one in seen]

@@ -78,6 +78,14 @@ def kinds_of(names: Iterable[str]) -> frozenset[str]:
     return frozenset(kind for name in names for kind in CHECKS[name].kinds)
 
 
+def load(names: Iterable[str]) -> None:
+    """Import what checks need, so that it can be done while the world is waited for."""
+    from importlib import import_module
+
+    for name in names:
+        import_module(f"organismctl.check.{name}")
+
+
 def run_checks(
     names: Sequence[str],
     organism: LoadedOrganism,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from organismctl.check.finding import SourceRef
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from organismctl.observe.snapshot import Fact
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+_ID_LENGTH = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FAR_MS = 253_402_300_799_000
 """The last second of the year 9999, Unix ms."""
@@ -42,8 +44,11 @@ def whole(value: object) -> int | None:
 
 def hex_id(value: object) -> str | None:
     """The value when it is an id in 64 hex; lowercase."""
-    if not isinstance(value, str):
-        return None
+    return _hex_id(value) if isinstance(value, str) and len(value) == _ID_LENGTH else None
+
+
+@lru_cache(maxsize=8192)  # n nodes name the same n peers to each other
+def _hex_id(value: str) -> str | None:
     lower = value.lower()
     return lower if _HEX64.fullmatch(lower) else None
 

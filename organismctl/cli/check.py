@@ -208,7 +208,7 @@ def _look(
     names: Sequence[str], subject: Subject, from_: Path | None, at: str | None, timeout: str
 ) -> tuple[Snapshot, int, bool]:
     """The snapshot, the moment of judgement, and whether anything was looked at."""
-    from organismctl.check.run import kinds_of
+    from organismctl.check.run import kinds_of, load
     from organismctl.cli.judging import now_ms, parse_at, take_look
 
     if from_ is not None:
@@ -216,7 +216,7 @@ def _look(
         return snapshot, parse_at(at, snapshot.taken_ms), True
     moment = parse_at(at, 0)
     kinds = kinds_of(names)
-    snapshot = take_look(subject, kinds, timeout)
+    snapshot = take_look(subject, kinds, timeout, lambda: load(names))
     return snapshot, moment if at is not None else now_ms(), bool(kinds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -146,7 +146,9 @@ def _ask_binary(organism: LoadedOrganism, context: Context) -> tuple[Identity | 
         return None, exc.message
 
 
-def take_look(subject: Subject, kinds: Collection[str], timeout: str) -> Snapshot:
+def take_look(
+    subject: Subject, kinds: Collection[str], timeout: str, meanwhile: Callable[[], object] | None = None
+) -> Snapshot:
     """Look at the world, with progress on standard error when it takes longer than a second.
 
     Raises:
@@ -162,7 +164,13 @@ def take_look(subject: Subject, kinds: Collection[str], timeout: str) -> Snapsho
 
     looks = sources_for(kinds, subject.organism, subject.deployment)
     with progress("looking") as told:
-        return observe(looks.sources, seconds(timeout, "--timeout"), then=looks.then, on_progress=told.step)
+        return observe(
+            looks.sources,
+            seconds(timeout, "--timeout"),
+            then=looks.then,
+            on_progress=told.step,
+            meanwhile=meanwhile,
+        )
 
 
 def now_ms() -> int:

@@ -21,6 +21,9 @@ from organismctl.observe.snapshot import DEFECT, UNREACHABLE, Fact, Snapshot
 MAX_PARALLEL = 128
 """Threads at most; each waits for one answer, so they cost memory rather than time."""
 
+IDLE_S = 0.1
+"""When nothing has come for this long every question is on its way, and the calling thread has time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Want:
@@ -55,6 +58,7 @@ def observe(
     *,
     then: Callable[[Snapshot], Sequence[Source]] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Snapshot:
     """Look at the world.
 
@@ -64,12 +68,14 @@ def observe(
         max_parallel: How many sources are asked at a time.
         then: A second round that depends on the first (a common height); within the same deadline.
         on_progress: Called with (sources that ended, sources), from the calling thread.
+        meanwhile: Called once, in the calling thread, when nothing has come for :data:`IDLE_S`: what the caller
+            has to load for its next step costs no time of its own then.
 
     Returns:
         All facts.
     """
     begun, end = now_ms(), time.monotonic() + deadline_s
-    facts = _round(sources, end, deadline_s, max_parallel, on_progress)
+    facts = _round(sources, end, deadline_s, max_parallel, on_progress, meanwhile)
     snapshot = Snapshot(begun, facts)
     more = then(snapshot) if then is not None else ()
     if not more:
@@ -83,6 +89,7 @@ def _round(
     deadline_s: float,
     max_parallel: int,
     on_progress: Callable[[int, int], None] | None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> tuple[Fact, ...]:
     """Ask all sources; facts in their order."""
     todo: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -94,10 +101,15 @@ def _round(
     got: list[list[Fact]] = [[] for _ in sources]
     open_ones = len(sources)
     while open_ones:
+        left = max(end - time.monotonic(), 0.0)
         try:
-            index, fact = done.get(timeout=max(end - time.monotonic(), 0.0))
+            index, fact = done.get(timeout=left if meanwhile is None else min(left, IDLE_S))
         except queue.Empty:
-            break
+            if meanwhile is None or left <= IDLE_S:
+                break
+            meanwhile()
+            meanwhile = None
+            continue
         if fact is not None:
             got[index].append(fact)
             continue

@@ -11,8 +11,8 @@ from organismctl.observe.look import Source, Want, now_ms
 from organismctl.observe.snapshot import MALFORMED, NOT_ASKED, OBSERVER, UNREACHABLE, Fact, Snapshot
 
 if TYPE_CHECKING:
-    from organismctl.committee.client import NodeClient
     from organismctl.errors import OrganismError
+    from organismctl.observe.node_client import LookingClient
 
 STATUS, CONFIG, TICKETS, DIGEST = "node.status", "node.config", "node.tickets", "node.digest"
 
@@ -76,12 +76,12 @@ class NodeApi:
         yield self._ask(at.url)
 
     def _ask(self, url: str) -> Fact:
-        from organismctl.committee.client import NodeClient
         from organismctl.errors import OrganismError
+        from organismctl.observe.node_client import LookingClient
 
         at, begun = self.address, time.monotonic()
         try:
-            with NodeClient(url, at.token, at.ca, at.timeout_s) as client:
+            with LookingClient(url, at.token, at.ca, at.timeout_s) as client:
                 value = _QUESTIONS[self.kind](client, self.height)
         except OrganismError as exc:
             return self._unseen(exc.message, _cause(exc))
@@ -102,7 +102,7 @@ def _cause(exc: OrganismError) -> str:
     return MALFORMED if isinstance(exc, NodeAnswerError) else UNREACHABLE
 
 
-def _tickets(client: NodeClient, _height: int) -> dict[str, Any]:
+def _tickets(client: LookingClient, _height: int) -> dict[str, Any]:
     return {
         "tickets": [
             {
@@ -118,14 +118,14 @@ def _tickets(client: NodeClient, _height: int) -> dict[str, Any]:
     }
 
 
-def _digest(client: NodeClient, height: int) -> dict[str, Any]:
+def _digest(client: LookingClient, height: int) -> dict[str, Any]:
     seen = client.log_digest(height)
     state = seen.state_digest.hex() if seen.state_digest is not None else None
     return {"height": seen.height, "digest": seen.digest.hex(), "state_digest": state}
 
 
-_QUESTIONS: Mapping[str, Callable[[NodeClient, int], Any]] = {
-    STATUS: lambda client, _: dict(client.status()),
+_QUESTIONS: Mapping[str, Callable[[LookingClient, int], Any]] = {
+    STATUS: lambda client, _: dict(client.raw_status()),
     CONFIG: lambda client, _: dict(client.config()),
     TICKETS: _tickets,
     DIGEST: _digest,

@@ -39,7 +39,12 @@ def sources_for(kinds: Collection[str], organism: LoadedOrganism, deployment: De
     sources: list[Source] = []
     addresses = node_addresses(deployment)
     asked = [at for at in addresses if at.url is not None or _on_roster(deployment, at.node)]
-    sources += [node_api.NodeApi(at, kind) for kind in NODE_KINDS if kind in kinds for at in asked]
+    looks = [node_api.NodeApi(at, kind) for kind in NODE_KINDS if kind in kinds for at in asked]
+    if any(look.address.url is not None for look in looks):
+        from organismctl.observe.node_client import warm_up
+
+        warm_up()
+    sources += looks
     if ticket_files.KIND in kinds and (paths := ticket_paths(organism, deployment)):
         sources.append(ticket_files.TicketFiles(paths))
     if card.KIND in kinds:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from organismctl.check.finding import Finding, Status
 from organismctl.report.interface import Style
 from organismctl.report.model import Report
-from organismctl.report.text import clean
+from organismctl.report.text import clean, relative
 
 
 class GithubFormat:
@@ -31,19 +29,11 @@ def _annotation(report: Report, row: Finding, base: str) -> str:
         level, more = ("error" if report.failing(row) else "warning"), ""
     properties = []
     if row.place is not None:
-        properties.append(f"file={_property(_relative(row.place.file, base))}")
+        properties.append(f"file={_property(relative(row.place.file, base))}")
         if row.place.line is not None:
             properties.append(f"line={row.place.line}")
     properties.append(f"title={_property(f'{row.code} {row.subject}')}")
     return f"::{level} {','.join(properties)}::{_data(f'{row.summary}{more}')}"
-
-
-def _relative(file: str, base: str) -> str:
-    """A path as the repository knows it, when it lies below the present folder."""
-    path = PurePath(file)
-    if base and path.is_absolute() and path.is_relative_to(base):
-        return path.relative_to(base).as_posix()
-    return file
 
 
 def _data(text: str) -> str:

@@ -108,6 +108,7 @@ _SPAN = _object(
         "pinned": _FLAG,
         "card": _STATUS,
         "tickets_valid": _WHOLE,
+        "tickets_unknown": _WHOLE,
         "committee": _WHOLE,
         "horizon_ms": _WHOLE_OR_NULL,
         "quorum_until_ms": _WHOLE_OR_NULL,

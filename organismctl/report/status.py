@@ -63,9 +63,9 @@ def _committee(view: View, findings: Sequence[Finding]) -> dict[str, Any]:
     leader = _row(findings, "LEADER-UNIQUE")
     proposers = table(leader.values).get("proposers") if leader else None
     alike = {Status.OK: True, Status.BAD: False}.get(ledger.status) if ledger else None
-    told = [one.status for one in view.answering if one.status is not None]
-    retirement = next((one["retirement"] for one in told if isinstance(one.get("retirement"), dict)), None)
-    lease = next((one["lease"] for one in told if isinstance(one.get("lease"), dict)), None)
+    told = [one for _, one in view.answering]
+    retirement = next((one.effective_at for one in told if one.effective_at is not None), None)
+    lease = next((one.lease for one in told if one.lease is not None), None)
     return {
         "size": len(view.members),
         "needed": view.needed,
@@ -82,25 +82,25 @@ def _committee(view: View, findings: Sequence[Finding]) -> dict[str, Any]:
             "alike": alike,
         },
         "sealed": view.sealed,
-        "retirement": None if retirement is None else text(retirement.get("effective_at")),
-        "lease": None if lease is None else text(lease.get("change")),
+        "retirement": retirement,
+        "lease": lease,
     }
 
 
 def _nodes(view: View) -> list[dict[str, Any]]:
-    drained = {str(peer) for one in view.answering if one.status for peer in one.status["drained"]}
+    drained = {peer for _, told in view.answering for peer in told.drained}
     rows = []
     for one in view.members:
-        status = one.status or {}
+        told = one.told
         reason = one.malformed or one.stopped or (one.fact.reason if one.fact is not None else None)
         rows.append(
             {
                 "name": one.name,
                 "peer_id": one.peer_id,
                 "life": view.life[one.peer_id].value,
-                "role": text(status.get("role")),
+                "role": told.role if told else None,
                 "certified": one.certified,
-                "version": text(status.get("version")),
+                "version": told.version if told else None,
                 "drained": one.peer_id in drained,
                 "reason": reason,
             }
@@ -122,6 +122,7 @@ def _spans(scope: Scope, findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "pinned": member.content_hash is not None,
                 "card": _card(member.name, findings).value,
                 "tickets_valid": sum(cell.state in (State.VALID, State.FREE) for cell in cells),
+                "tickets_unknown": sum(cell.state is State.UNKNOWN for cell in cells),
                 "committee": len(cells),
                 "horizon_ms": _earliest(cells),
                 "quorum_until_ms": quorum.surely_until_ms if quorum else None,
@@ -142,7 +143,8 @@ def _card(name: str, findings: Sequence[Finding]) -> Status:
 
 
 def _earliest(cells: Sequence[Cell]) -> int | None:
-    return min((cell.horizon_ms for cell in cells if cell.horizon_ms is not None), default=None)
+    valid = (cell.horizon_ms for cell in cells if cell.state is State.VALID)
+    return min((horizon for horizon in valid if horizon is not None), default=None)
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:
@@ -200,13 +202,11 @@ def _node_row(one: dict[str, Any]) -> tuple[str, ...]:
 
 def _span_row(one: dict[str, Any], now_ms: int) -> tuple[str, ...]:
     admitted = f"{one['tickets_valid']} of {one['committee']}"
-    return (
-        one["name"],
-        one["card"],
-        admitted,
-        _left(one["horizon_ms"], now_ms),
-        _left(one["quorum_until_ms"], now_ms),
-    )
+    if one["tickets_unknown"]:
+        admitted += f", {one['tickets_unknown']} unknown"
+    horizon = _left(one["horizon_ms"], now_ms) if one["tickets_valid"] else "-"
+    majority = "unknown" if one["tickets_unknown"] else _left(one["quorum_until_ms"], now_ms)
+    return one["name"], one["card"], admitted, horizon, majority
 
 
 def _left(moment_ms: int | None, now_ms: int) -> str:

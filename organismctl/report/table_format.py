@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from organismctl.check.finding import Finding, Status
 from organismctl.report.interface import Style
 from organismctl.report.model import Report
-from organismctl.report.text import aligned, clean
+from organismctl.report.text import aligned, clean, relative
 
 FOLD_ABOVE = 60
 """With more rows than this, ok rows are counted by code instead of shown."""
@@ -23,7 +23,7 @@ class TableFormat:
         rows, folded = _fold(report.sorted())
         parts = [clean(report.organism.line()) + "\n\n"]
         if rows:
-            body = [_cells(row) for row in rows]
+            body = [_cells(row, style.base) for row in rows]
             parts.append(_rich(rows, body, style) if style.colour else aligned(body, HEAD, style.width))
         parts += [
             f"ok        {code}: {count} subjects (--format json lists them)\n" for code, count in folded
@@ -43,12 +43,12 @@ def _fold(rows: Sequence[Finding]) -> tuple[list[Finding], list[tuple[str, int]]
     return [row for row in rows if row.status is not Status.OK], list(counts.items())
 
 
-def _cells(row: Finding) -> tuple[str, str, str, str]:
+def _cells(row: Finding, base: str) -> tuple[str, str, str, str]:
     status = f"{row.status.value}*" if row.accepted else row.status.value
     where = ""
     if row.place is not None and row.status is not Status.OK:
         line = "" if row.place.line is None else f":{row.place.line}"
-        where = f" ({row.place.file}{line})"
+        where = f" ({relative(row.place.file, base)}{line})"
     accepted = f" [accepted until {row.accepted.until}: {row.accepted.reason}]" if row.accepted else ""
     return status, row.code, row.subject, f"{row.summary}{where}{accepted}"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 _FORBIDDEN = (
@@ -20,7 +22,7 @@ _FORBIDDEN = (
     *range(0xD800, 0xE000),
 )
 _CONTROL = dict.fromkeys(_FORBIDDEN, "\N{REPLACEMENT CHARACTER}")
-_ESCAPED = {code: f"\\u{code:04x}" for code in _FORBIDDEN if code >= 127}
+_RAW = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MIN_WIDTH = 40
 
 
@@ -31,8 +33,12 @@ def clean(text: str) -> str:
 
 def json_text(value: Any) -> str:
     """JSON for people and machines: indented, and free of raw control characters of any kind."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return text.translate(_ESCAPED) + "\n"
+    return escape_raw(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def escape_raw(text: str) -> str:
+    """JSON with the control characters that JSON itself would let stand as escapes."""
+    return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def cells(text: str) -> int:
@@ -46,6 +52,14 @@ def cells(text: str) -> int:
 def pad(text: str, width: int) -> str:
     """Text filled up with blanks to a width in columns."""
     return text + " " * (width - cells(text))
+
+
+def relative(file: str, base: str) -> str:
+    """A path as seen from ``base``, when it lies below it; else as it is."""
+    path = PurePath(file)
+    if base and path.is_absolute() and path.is_relative_to(base):
+        return path.relative_to(base).as_posix()
+    return file
 
 
 def shorten(text: str, width: int) -> str:
