@@ -85,11 +85,17 @@ class Committee:
         folder: Holds organism.toml, deployment.toml and everything else.
         ports: Node name to port.
         processes: Node name to its process, when it was started.
+        scheme: Of the nodes' URLs.
+        serve: Further options of `serve`.
+        ca: The authority of their certificates, when they have some.
     """
 
     folder: Path
     ports: dict[str, int]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    scheme: str = "http"
+    serve: tuple[str, ...] = ()
+    ca: Path | None = None
 
     @property
     def deployment(self) -> Path:
@@ -103,7 +109,7 @@ class Committee:
 
     def url(self, name: str) -> str:
         """A node's URL."""
-        return f"http://127.0.0.1:{self.ports[name]}"
+        return f"{self.scheme}://127.0.0.1:{self.ports[name]}"
 
     def token(self, scope: str = "operate") -> str:
         """A token's text."""
@@ -115,7 +121,7 @@ class Committee:
 
     def client(self, name: str, scope: str | None = "operate", timeout: float = 5.0) -> NodeClient:
         """A client of one node."""
-        return NodeClient(self.url(name), None if scope is None else self.token(scope), timeout=timeout)
+        return NodeClient(self.url(name), None if scope is None else self.token(scope), self.ca, timeout)
 
     def start(self, *names: str, wait: bool = True) -> None:
         """Start nodes (all that do not run, by default) at once."""
@@ -123,7 +129,7 @@ class Committee:
         for name in chosen:
             with (self.data(name) / "node.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [*SERVE, "--node", name, "--deployment", str(self.deployment)],
+                    [*SERVE, "--node", name, "--deployment", str(self.deployment), *self.serve],
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,

@@ -15,9 +15,9 @@ from organismctl.committee.carrier.endpoint import PATH, PeerEndpoint, Receive, 
 
 MAX_BODY = 4 << 20
 """Of an ordinary request, bytes."""
-RATE = 300.0
+RATE = 500.0
 """Requests a second of one caller, in the long run."""
-BURST = 900.0
+BURST = 2000.0
 MAX_CALLERS = 4096
 MAX_STREAMS = 64
 """Surfaces that are followed at once."""

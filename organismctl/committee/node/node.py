@@ -24,7 +24,7 @@ from organismctl.committee.command import Command, Roster, encode_command
 from organismctl.committee.driver import Driver
 from organismctl.committee.evidence import CachedVerifier
 from organismctl.committee.ledger.core import LedgerConfig, Role
-from organismctl.committee.ledger.effects import Certified, Outcome, Stop
+from organismctl.committee.ledger.effects import Certified, Outcome, Reason, Refused, Stop, Unknown
 from organismctl.committee.ledger.entry import Entry
 from organismctl.committee.ledger.roster import Action, RosterChange
 from organismctl.committee.ledger.runner import LedgerRunner
@@ -47,6 +47,8 @@ from organismctl.errors import OrganismError
 APPEND_S = 8.0
 """How long a command waits for a majority."""
 WATCH_S = 0.1
+ROSTER_S = 2.0
+"""How long a roster change waits for this node to learn of the one before."""
 log = logging.getLogger(__name__)
 
 
@@ -107,7 +109,9 @@ class CommitteeNode:
         try:
             self.store = NodeStore(settings.data)
             self.changes = ChangeStore(settings.data)
-            self.tickets = TicketStore(settings.data, settings.peer_id, settings.upstreams)
+            self.tickets = TicketStore(
+                settings.data, settings.peer_id, settings.config.network, settings.upstreams
+            )
             self.carrier = LoopbackCarrier(settings.party, settings.addresses, tls=_tls(settings))
             self.runner = LedgerRunner(
                 ledger, _LedgerCarrier(self.carrier), self._config(timing), on_stop=self._on_stop
@@ -217,13 +221,18 @@ class CommitteeNode:
         """What is due by time alone: signatures to ask for, leading as a drained or faulty node, the linger's end."""
         while True:
             self.publisher.poll(time.monotonic())
-            if self.state.sealed and self.sealed_at_ms is None:
+            if self.sealed_at_ms is None and self._retired():
                 self._note_seal()
             if self.sealed_at_ms is not None and wall_ms() - self.sealed_at_ms > self.settings.linger_ms:
                 log.info("the linger period after the seal is over")
                 self.stop_asked.set()
             await self._leave_lead()
             await asyncio.sleep(WATCH_S)
+
+    def _retired(self) -> bool:
+        """Whether the marker is out on every surface: the linger period counts from there."""
+        lanes = range(len(self.settings.machine.surfaces))
+        return self.state.sealed and all(self.publisher.sealed(lane) for lane in lanes)
 
     def _note_seal(self) -> None:
         known = self.store.get("sealed_at_ms")
@@ -327,25 +336,52 @@ class CommitteeNode:
         if known is not None:
             return Done(known, await self.applier.effects(known))
         if isinstance(command, Roster):
-            change = RosterChange(Action(command.action), command.peer_id, command.incarnation)
-            outcome = await self.runner.change_roster(change, timeout=timeout)
+            if (moved := await self._roster_moved(command)) is not None:
+                return moved
+            outcome = await self._change_roster(command, timeout)
         else:
             outcome = await self.runner.append(encode_command(command)[1:], timeout=timeout)
         if not isinstance(outcome, Certified):
             return outcome
         effects = await self._effects(outcome.height, timeout)
+        if effects is None:
+            return Unknown("it is certified, but this node's fold stands still", outcome.height)
         if refusal(effects) is None and command.request_id is not None:
             first = self.state.requests.get(command.request_id, outcome.height)
             if first != outcome.height:
-                return Done(first, await self._effects(first, timeout))
+                return Done(first, await self.applier.effects(first))
         return Done(outcome.height, effects)
 
-    async def _effects(self, height: int, timeout: float) -> Effects:
+    async def _effects(self, height: int, timeout: float) -> Effects | None:
         try:
             async with asyncio.timeout(timeout):
                 return await self.applier.effects(height)
         except TimeoutError:
-            return ()
+            return None
+
+    async def _change_roster(self, command: Roster, timeout: float) -> Outcome:
+        """Certify a roster change; a learner that the proposer has not heard of yet is waited for."""
+        change = RosterChange(Action(command.action), command.peer_id, command.incarnation)
+        end = time.monotonic() + ROSTER_S
+        while True:
+            outcome = await self.runner.change_roster(change, timeout=timeout)
+            waits = isinstance(outcome, Refused) and outcome.reason is Reason.INVALID and change.action is Action.ADD
+            if not waits or change.peer in self.runner.status().roster.members or time.monotonic() > end:
+                return outcome
+            await asyncio.sleep(WATCH_S)
+
+    async def _roster_moved(self, command: Roster) -> Declined | None:
+        """Why a roster change for a certain version cannot stand any more; waits when this node is behind."""
+        end = time.monotonic() + ROSTER_S
+        while command.version is not None:
+            version = self.runner.status().roster.version
+            if command.version == version + 1:
+                break
+            if command.version <= version or time.monotonic() > end:
+                text = f"the roster has version {version}; the next is {version + 1}, not {command.version}"
+                return Declined("roster-version", text)
+            await asyncio.sleep(WATCH_S)
+        return None
 
     async def entries(self, start: int, limit: int) -> list[Entry]:
         """Certified entries, from disk."""

@@ -10,8 +10,10 @@ from organismctl.committee.lane import Link
 from organismctl.committee.ledger.core import Role
 from organismctl.committee.ledger.wire import Reader
 from organismctl.committee.node.node import CommitteeNode, wall_ms
+from organismctl.identity.config import Validator
 from organismctl.identity.roster import roster_digest
 from organismctl.identity.surface_item import RetirementMarker
+from organismctl.identity.validator import REGISTERS, JwtValidator
 
 _ROLES = {Role.CANDIDATE: "acceptor"}
 
@@ -168,8 +170,8 @@ def card(node: CommitteeNode) -> dict[str, Any]:
         "kind": "organism",
         "stable_id": None if stable is None else stable.hex(),
         "content_hash": settings.identity.fingerprint.hex(),
-        "issuance_root": [validator.signature().hex() for validator in settings.config.acl],
-        "measurements": [],
+        "issuance_root": [name for validator in settings.config.acl for name in _root(validator)],
+        "measurements": [row for validator in settings.config.acl for row in _measurements(validator)],
         "endpoints": list(settings.endpoints),
         "surfaces": [
             {"name": one.name, "type": one.type, "id": settings.identity.surface_ids[one.name].hex()}
@@ -178,6 +180,24 @@ def card(node: CommitteeNode) -> dict[str, Any]:
         "genesis": {"roster": roster_digest(first).hex()} if first else None,
         "retired": marker_json(node.state.marker),
     }
+
+
+def _root(validator: Validator) -> list[str]:
+    """How a card names an issuer: by its keys' fingerprints, or (TDX has none) by the validator's signature."""
+    if isinstance(validator, JwtValidator):
+        return [key.key_id().hex() for key in validator.keys]
+    return [validator.signature().hex()]
+
+
+def _measurements(validator: Validator) -> list[dict[str, str]]:
+    """The TDX measurements that a validator admits, a row for each variant."""
+    if isinstance(validator, JwtValidator):
+        return []
+    rows = []
+    for variant in validator.variants or (validator.baseline,):
+        found = {name: variant.get(name) or validator.baseline.get(name) for name in REGISTERS}
+        rows.append({name: value.hex() for name, value in found.items() if value is not None})
+    return rows
 
 
 def subscriptions(node: CommitteeNode) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from organismctl.committee.node.settings import Upstream
 from organismctl.errors import InputError, OrganismError
 from organismctl.files.atomic import os_errors, read_bounded, write_atomic
 from organismctl.files.secret import create_secret
+from organismctl.identity.config import Validator
 from organismctl.identity.digest import derive
 from organismctl.identity.jwt import validate_jwt
-from organismctl.identity.validator import JWT_CLASS, JwtValidator
+from organismctl.identity.validator import JWT_CLASS, TDX_CLASS, JwtValidator
 from organismctl.identity.verdict import TicketVerdict
 
 MAX_TICKET = 64 * 1024
+ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a TDX ticket begins: it is compressed."""
 _NAME = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{64}\.ticket")
 
 
@@ -44,12 +47,14 @@ class TicketStore:
     Args:
         folder: The node's data folder.
         peer_id: The holder.
+        network: The network id.
         upstreams: The spanned members.
     """
 
-    def __init__(self, folder: Path, peer_id: bytes, upstreams: tuple[Upstream, ...]) -> None:
+    def __init__(self, folder: Path, peer_id: bytes, network: bytes, upstreams: tuple[Upstream, ...]) -> None:
         self._folder = folder / "tickets"
         self._peer_id = peer_id
+        self._network = network
         self._upstreams = {upstream.member.name: upstream for upstream in upstreams}
 
     def held(self, now_s: int) -> list[Held]:
@@ -121,11 +126,13 @@ class TicketStore:
     def _files(self, upstream: Upstream) -> Iterator[tuple[bytes, bytes]]:
         for path in upstream.tickets:
             try:
-                data = read_bounded(path, MAX_TICKET + 16).strip()
+                data = read_bounded(path, MAX_TICKET + 16)
             except OrganismError:
                 continue
-            if data:
-                yield JWT_CLASS, data
+            if data.startswith(ZSTD):
+                yield TDX_CLASS, data
+            elif data.strip():
+                yield JWT_CLASS, data.strip()
 
     def _installed(self, span: str) -> Iterator[tuple[bytes, bytes]]:
         folder = self._span_folder(span)
@@ -146,12 +153,17 @@ class TicketStore:
     def _judge(self, upstream: Upstream, ticket_class: bytes, data: bytes, now_s: int) -> TicketVerdict:
         """The best verdict of the spanned member's current issuers."""
         verdicts = [
-            validate_jwt(data, issuer.validator, self._peer_id, now_s)
+            self._verdict(issuer.validator, data, now_s)
             for issuer in upstream.member.issuers
-            if issuer.state == "current"
-            and ticket_class == JWT_CLASS
-            and isinstance(issuer.validator, JwtValidator)
+            if issuer.state == "current" and issuer.validator.class_ == ticket_class
         ]
         if not verdicts:
             return TicketVerdict(None, None, "no current issuer of this class is configured")
         return next((verdict for verdict in verdicts if verdict.valid), verdicts[0])
+
+    def _verdict(self, validator: Validator, data: bytes, now_s: int) -> TicketVerdict:
+        if isinstance(validator, JwtValidator):
+            return validate_jwt(data, validator, self._peer_id, now_s)
+        from organismctl.identity.tdx import validate_tdx
+
+        return validate_tdx(data, validator, self._peer_id, self._network, now_s)

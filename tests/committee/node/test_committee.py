@@ -222,8 +222,9 @@ def test_a_learner_joins_and_drain_hands_over(tmp_path: Path) -> None:
         added = {"type": "roster", "action": "add", "peer_id": new, "incarnation": 0, "version": 2}
         committee.append("node-a", added)
         wait_for("roster of four", lambda: len(committee.status("node-d")["roster"]["members"]) == 4)
-        with pytest.raises(NodeRefusedError):
-            committee.append("node-a", added)
+        with pytest.raises(NodeRefusedError) as moved:
+            committee.append("node-b", added)
+        assert moved.value.code == "roster-version"
         proposer = committee.proposer()
         leaving = committee.status(proposer)["peer_id"]
         with committee.client(proposer) as client:
