@@ -56,7 +56,7 @@ def serve(
     from organismctl.committee.node.serve import detach as run_detached
     from organismctl.committee.node.serve import serve as run
 
-    listen = Listen(bind, tls_cert, tls_key)
+    listen = Listen(bind, tls_cert and tls_cert.absolute(), tls_key and tls_key.absolute())
     _log()
     if not detach:
         run(deployment, node, listen)

@@ -291,6 +291,12 @@ class CommitteeNode:
             message = talk.decode(frame)
         except MalformedError:
             return
+        try:
+            self._take_talk(sender, message)
+        except OrganismError as exc:
+            self._fail(f"talk: {exc.message}")
+
+    def _take_talk(self, sender: bytes, message: talk.Talk) -> None:
         match message:
             case talk.VouchAsk():
                 self.vouching.on_ask(sender, message)
@@ -365,7 +371,11 @@ class CommitteeNode:
         end = time.monotonic() + ROSTER_S
         while True:
             outcome = await self.runner.change_roster(change, timeout=timeout)
-            waits = isinstance(outcome, Refused) and outcome.reason is Reason.INVALID and change.action is Action.ADD
+            waits = (
+                isinstance(outcome, Refused)
+                and outcome.reason is Reason.INVALID
+                and change.action is Action.ADD
+            )
             if not waits or change.peer in self.runner.status().roster.members or time.monotonic() > end:
                 return outcome
             await asyncio.sleep(WATCH_S)

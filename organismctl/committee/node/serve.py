@@ -208,6 +208,7 @@ def _become_daemon(folder: Path, writing: int, run: Callable[[Callable[[], None]
     """The grandchild's life; never returns."""
     code = 1
     try:
+        os.chdir("/")
         null = os.open(os.devnull, os.O_RDONLY)
         out = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(null, 0)

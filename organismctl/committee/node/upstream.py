@@ -8,7 +8,7 @@ or nothing.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,6 +42,7 @@ ANSWER_S = 3.0
 BEAT_S = 15.0
 MAX_ANSWER = 32 << 20
 MAX_LINE = 1 << 20
+PAGE = 500
 
 
 class AwayError(Exception):
@@ -117,29 +118,54 @@ class UpstreamReader:
             self._turn += 1
             raise
 
-    async def resolve(self, surface: ReadSurface, pointer: Pointer) -> Resolution:
-        """What became of a pointer; ``GONE`` only when an endpoint answers, and none has it."""
-        gone = False
+    async def resolve(self, surface: ReadSurface, pointers: Sequence[Pointer]) -> dict[Pointer, Resolution]:
+        """What became of pointers to one surface; ``GONE`` only when an endpoint answers, and none has it.
+
+        Neighbours share requests, so that a replay of many observations is no load on anybody.
+        """
+        found = dict.fromkeys(pointers, Resolution.UNKNOWN)
         for endpoint in self.upstream.endpoints:
+            left = sorted(
+                (one for one, state in found.items() if state is not Resolution.RESOLVED),
+                key=lambda one: one.position,
+            )
             try:
                 name = await self._name(endpoint, surface)
-                url = f"{endpoint}/v1/surfaces/{name}/items?from={pointer.position}&limit=1"
-                page = _checked(lambda raw: read_items(read_json(raw)), await self._get(url))
-                if page.items:
-                    event = await self._event(endpoint, surface, page.items[0])
-                    same = (event.position, event.clock_event, h(event.data)) == (
-                        pointer.position,
-                        pointer.clock_event,
-                        pointer.blake3,
-                    )
-                    if same:
-                        return Resolution.RESOLVED
-                    gone = True
-                elif page.next > pointer.position or await self._past(endpoint, name, pointer.position):
-                    gone = True
+                while left:
+                    left = await self._page(endpoint, name, surface, left, found)
             except (AwayError, RefusedError):
                 continue
-        return Resolution.GONE if gone else Resolution.UNKNOWN
+        return found
+
+    async def _page(
+        self,
+        endpoint: str,
+        name: str,
+        surface: ReadSurface,
+        left: list[Pointer],
+        found: dict[Pointer, Resolution],
+    ) -> list[Pointer]:
+        """Look up the first pointers, as far as one request reaches; gives the rest."""
+        start = left[0].position
+        limit = min(PAGE, left[-1].position - start + 1)
+        url = f"{endpoint}/v1/surfaces/{name}/items?from={start}&limit={limit}"
+        page = _checked(lambda raw: read_items(read_json(raw)), await self._get(url))
+        held = {item.seq: data for data in page.items for item in [_item(data)]}
+        end = max([start, *held]) + 1
+        if not held and not await self._past(endpoint, name, start):
+            return []
+        for pointer in left:
+            if pointer.position >= end:
+                break
+            data = held.get(pointer.position)
+            same = data is not None and await self._is(endpoint, surface, data, pointer)
+            found[pointer] = Resolution.RESOLVED if same else Resolution.GONE
+        return [one for one in left if one.position >= end]
+
+    async def _is(self, endpoint: str, surface: ReadSurface, data: bytes, pointer: Pointer) -> bool:
+        event = await self._event(endpoint, surface, data)
+        told = (event.position, event.clock_event, h(event.data))
+        return told == (pointer.position, pointer.clock_event, pointer.blake3)
 
     async def _past(self, endpoint: str, name: str, position: int) -> bool:
         """Whether the surface went past a position: then an item that is not there is gone, not yet to come."""
@@ -151,10 +177,7 @@ class UpstreamReader:
     # Items and who signed them.
 
     async def _event(self, endpoint: str, surface: ReadSurface, data: bytes) -> Event:
-        try:
-            item = decode_item(data)
-        except PostcardError as exc:
-            raise RefusedError(f"an item is malformed: {exc}") from exc
+        item = _item(data)
         if self.upstream.member.kind == "organism":
             await self._prove(endpoint, surface, item)
         if isinstance(item.item, RetirementMarker):
@@ -298,6 +321,13 @@ def _checked_chain(raw: JsonObject) -> tuple[Roster, list[RosterLink]]:
     except (MalformedAnswerError, PostcardError) as exc:
         raise RefusedError(f"its roster chain is malformed: {exc}") from exc
     return Roster(1, members), links
+
+
+def _item(data: bytes) -> SurfaceItem:
+    try:
+        return decode_item(data)
+    except PostcardError as exc:
+        raise RefusedError(f"an item is malformed: {exc}") from exc
 
 
 def _member(value: object, where: str) -> bytes:

@@ -106,10 +106,7 @@ class Vouching:
         """What this node knows of a pointer, or what upstream says now."""
         if self.known(pointer) is Resolution.VOUCHED:
             return Resolution.VOUCHED
-        subscription = self._subscriptions.get(Input(pointer.stable_id, pointer.surface_id))
-        if subscription is None:
-            return Resolution.UNKNOWN
-        return await subscription.reader.resolve(subscription.seen.surface, pointer)
+        return (await self.resolve_all([pointer]))[pointer]
 
     def known(self, pointer: Pointer) -> Resolution:
         """What this node knows of a pointer without asking anybody."""
@@ -118,14 +115,21 @@ class Vouching:
         return Resolution.UNKNOWN
 
     async def resolve_all(self, pointers: Iterable[Pointer]) -> dict[Pointer, Resolution]:
-        """Resolve pointers, some at once."""
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def one(pointer: Pointer) -> tuple[Pointer, Resolution]:
-            async with gate:
-                return pointer, await self.resolve(pointer)
-
-        return dict(await asyncio.gather(*map(one, pointers)))
+        """What this node knows of pointers, or what upstream says now; each upstream is asked by itself."""
+        found = {pointer: self.known(pointer) for pointer in pointers}
+        by_source: dict[Input, list[Pointer]] = {}
+        for pointer, state in found.items():
+            if state is not Resolution.VOUCHED:
+                source = Input(pointer.stable_id, pointer.surface_id)
+                by_source.setdefault(source, []).append(pointer)
+        asked = [
+            self._subscriptions[source].reader.resolve(self._subscriptions[source].seen.surface, wanted)
+            for source, wanted in by_source.items()
+            if source in self._subscriptions
+        ]
+        for answer in await asyncio.gather(*asked):
+            found |= answer
+        return found
 
     async def close(self) -> None:
         """Stop asking."""

@@ -272,3 +272,16 @@ def test_retirement_seals_and_everything_is_refused(committee: Committee) -> Non
             assert decode_item(lines[-1].item).retirement is not None
             assert client.card()["retired"]["reason"] == "end of the test"
     committee.agree()
+
+
+def test_a_retired_node_lingers_and_then_stops(tmp_path: Path) -> None:
+    with running_committee(
+        tmp_path / "acme", names=["node-a"], extra='[retire]\nlinger = "2s"\n'
+    ) as committee:
+        committee.agree(at_least=3)
+        with committee.client("node-a") as client:
+            client.retire("2020-01-01T00:00:00Z")
+            lines = list(client.follow("facts", 0))
+            assert decode_item(lines[-1].item).retirement is not None
+            assert client.health().sealed
+        assert committee.processes["node-a"].wait(20) == 0
