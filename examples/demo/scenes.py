@@ -24,6 +24,7 @@ class Story:
         self.rows: list[tuple[str, str]] = []
         self.home = world.folder / "settlement"
         self.deployment = self.home / "deployment.toml"
+        self.issuers: dict[str, str] = {}
         self.items = world.folder / "integrator.jsonl"
         ports = free_ports(len(NODES) + 2)
         self.ports = dict(zip(NODES, ports, strict=False))
@@ -56,9 +57,22 @@ class Story:
         for name, port in self.upstreams.items():
             home = self.world.folder / name
             home.mkdir()
-            self.world.run("tickets", "issue", "--new-key", "--key", str(home / "issuer.key"), show=False)
-            (home / "organism.toml").write_text(texts.upstream(f"demo.{name}", "11" * 32))
-            (home / "deployment.toml").write_text(texts.deployment({f"{name}-1": port}, (), {}, sys.executable))
+            self.issuers[name] = self.world.run(
+                "tickets",
+                "issue",
+                "--new-key",
+                "--key",
+                str(self._issuer_key(name)),
+                "--issuer",
+                name,
+                show=False,
+            ).stdout
+            # The root by which an upstream admits is its own acl, and what its card publishes.
+            acl = self.issuers[name].replace("[[span.issuer]]", "[[acl]]").replace('state = "current"\n', "")
+            (home / "organism.toml").write_text(texts.upstream(f"demo.{name}", acl))
+            (home / "deployment.toml").write_text(
+                texts.deployment({f"{name}-1": port}, (), {}, sys.executable)
+            )
             self.world.run("committee", "init", cwd=home, show=False)
             self.world.serve(home / "deployment.toml", f"{name}-1")
             say(f"demo.{name} runs on http://127.0.0.1:{port}")
@@ -71,11 +85,8 @@ class Story:
             home = self.world.folder / name
             printed = self.world.run("fingerprint", "show", "--as-ref", cwd=home, show=False).stdout
             stanza = printed[printed.index("[[span]]") :]
-            issuer = self.world.run(
-                "tickets", "issue", "--new-key", "--key", str(self.world.folder / f"{name}-tickets.key"),
-                "--issuer", name, show=False,
-            ).stdout  # fmt: skip
-            spans.append(re.sub(r'^name = ".*"$', f'name = "{name}"', stanza, count=1, flags=re.M) + issuer)
+            labelled = re.sub(r'^name = ".*"$', f'name = "{name}"', stanza, count=1, flags=re.M)
+            spans.append(labelled + self.issuers[name])
         (self.home / "organism.toml").write_text(texts.composite(spans, "22" * 32))
         self.deployment.write_text(texts.deployment(self.ports, SPARES, self.upstreams, sys.executable))
         self.ctl("committee", "init")
@@ -90,7 +101,7 @@ class Story:
         """An edit that would break integrators is stopped by exit code 2."""
         path = self.home / "organism.toml"
         kept = path.read_text()
-        say("# somebody edits organism.toml: stall = \"wait\"")
+        say('# somebody edits organism.toml: stall = "wait"')
         path.write_text(kept.replace('stall = "partial"', 'stall = "wait"'))
         self.ctl("fingerprint", "check", expect=2)
         path.write_text(kept)
@@ -135,7 +146,7 @@ class Story:
         """The runner dies after an action that nobody has told the journal of; another run goes on."""
         self.ctl(
             "rotate", "member", "--out", "node-b", "--in", "node-e", "--yes", expect=-9,
-            env={"ORGANISMCTL_REHEARSAL": "1", "ORGANISMCTL_CRASH_AT": "add-to-roster:after"},
+            env={"ORGANISMCTL_REHEARSAL": "1", "ORGANISMCTL_CRASH_AT": "roster-add:after"},
         )  # fmt: skip
         self.ctl("change", "list")
         self.ctl("change", "resume", "--yes")
@@ -146,21 +157,61 @@ class Story:
     def retirement(self) -> None:
         """The marker is the last item on the surface, and nothing can be committed after it."""
         at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=4)
-        self.ctl("retire", "--effective-at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), "--reason", "end of the demo", "--yes")
+        moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.ctl(
+            "retire",
+            "--effective-at",
+            moment,
+            "--reason",
+            "end of the demo",
+            "--wait",
+            "5s",
+            "--yes",
+            expect=(0, 5),
+        )
         wait_for("the integrator's marker", lambda: seen(self.items).retired)
+        live = [
+            part for node in ("node-c", *SPARES) for part in ("--url", f"http://127.0.0.1:{self.ports[node]}")
+        ]
+        self.ctl("surface", "verify", "--retired", *live)
+        say("# a change after the seal, as an impatient colleague would try it")
+        self.ctl("rotate", "member", "--out", "node-c", "--in", "node-a", "--yes", expect=4)
+        self.ctl("change", "resume", "--yes")
         last = seen(self.items)
         self._demand_order()
-        self.rows.append(("integrator", f"{len(last.seqs)} items, every seq once, in order; {last.failures} handle failures"))
+        self.rows.append(
+            (
+                "integrator",
+                f"{len(last.seqs)} items, every seq once, in order; {last.failures} handle failures",
+            )
+        )
         self.rows.append(("longest gap", f"{last.longest_gap_ms} ms between two items"))
         self.rows.append(("retirement", f"the marker is item {last.seqs[-1]}, the last one"))
 
+    def _issuer_key(self, span: str) -> Path:
+        return self.world.folder / f"{span}.issuer.key"
+
     def _issue(self, span: str, lifetime: str, *nodes: str, show: bool = False) -> None:
         """Request, issue and import tickets of a spanned member."""
-        request, bundle = self.world.folder / f"{span}.request.json", self.world.folder / f"{span}.bundle.json"
+        request, bundle = (
+            self.world.folder / f"{span}.request.json",
+            self.world.folder / f"{span}.bundle.json",
+        )
         chosen = [part for node in nodes for part in ("--node", node)]
-        self.ctl("tickets", "request", "--span", span, "--lifetime", lifetime, *chosen, "-o", str(request), show=show)
         self.ctl(
-            "tickets", "issue", "--key", str(self.world.folder / f"{span}-tickets.key"),
+            "tickets",
+            "request",
+            "--span",
+            span,
+            "--lifetime",
+            lifetime,
+            *chosen,
+            "-o",
+            str(request),
+            show=show,
+        )
+        self.ctl(
+            "tickets", "issue", "--key", str(self._issuer_key(span)),
             "--request", str(request), "-o", str(bundle), show=show,
         )  # fmt: skip
         self.ctl("tickets", "import", str(bundle), "--allow-earlier", show=show)
@@ -168,5 +219,7 @@ class Story:
     def _demand_order(self) -> None:
         now = seen(self.items)
         if not now.once_in_order or now.failures:
-            raise SystemExit(f"the demo stops: the integrator saw {now.seqs[-20:]}, {now.failures} handle failures")
+            raise SystemExit(
+                f"the demo stops: the integrator saw {now.seqs[-20:]}, {now.failures} handle failures"
+            )
         say(f"# the integrator: {len(now.seqs)} items so far, every seq once and in order, no handle failure")

@@ -10,8 +10,8 @@ STOP = '["{python}", "-m", "organismctl", "committee", "stop", "--deployment", "
 FENCED = STOP[:-1] + ', "--check"]'
 
 
-def upstream(name: str, key: str) -> str:
-    """organism.toml of an upstream organism that produces an event per period."""
+def upstream(name: str, issuer: str) -> str:
+    """organism.toml of an upstream that produces an event per period; ``issuer`` is its root of tickets."""
     return f"""\
 schema = 1
 name = "{name}"
@@ -29,11 +29,7 @@ stall = "wait"
 name = "facts"
 type = "stream"
 
-[[acl]]
-type = "jwt"
-issuers = ["{name}-admission"]
-keys = [{{ alg = "EdDSA", key = "{key}" }}]
-"""
+{issuer}"""
 
 
 def composite(spans: Sequence[str], key: str) -> str:
@@ -86,6 +82,6 @@ def deployment(nodes: Mapping[str, int], spares: Sequence[str], spans: Mapping[s
     parts.append(
         '[thresholds]\nticket_warn = "7d"\nticket_bad = "2d"\nchange_deadline = "2m"\n'
         'lead_time = "0s"             # a rehearsal; an organism with integrators gives them days\n\n'
-        '[retire]\nlinger = "5s"               # a rehearsal; the default is 30 days\n'
+        '[retire]\nlinger = "8s"                # a rehearsal; the default is 30 days\n'
     )
     return "\n".join(parts)

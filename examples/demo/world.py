@@ -70,7 +70,9 @@ class World:
                 say(f"  {line}")
             say(f"  [exit {done.returncode}]")
         if done.returncode not in expected:
-            raise SystemExit(f"the demo stops: expected exit {expected}, got {done.returncode}; files: {self.folder}")
+            raise SystemExit(
+                f"the demo stops: expected exit {expected}, got {done.returncode}; files: {self.folder}"
+            )
         return outcome
 
     def start(self, *args: str, stdout: Path, cwd: Path | None = None) -> subprocess.Popen:
@@ -78,7 +80,11 @@ class World:
         say(f"$ organismctl {' '.join(args)} > {stdout.name} &")
         with stdout.open("wb") as out, stdout.with_suffix(".err").open("wb") as err:
             process = subprocess.Popen(
-                [*ORGANISMCTL, *args], cwd=cwd or self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                [*ORGANISMCTL, *args],
+                cwd=cwd or self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
         self.background.append(process)
         return process
@@ -91,7 +97,9 @@ class World:
         """Start nodes in the background."""
         self.own(deployment, *nodes)
         for node in nodes:
-            self.run("committee", "serve", "--deployment", str(deployment), "--node", node, "--detach", show=False)
+            self.run(
+                "committee", "serve", "--deployment", str(deployment), "--node", node, "--detach", show=False
+            )
 
     def close(self) -> None:
         """End every process that the demo started."""

@@ -61,6 +61,7 @@ class Store:
         self.folder = folder
         self.targets = tuple(targets)
         self.say = say
+        self._told: set[str] = set()
 
     @property
     def lock_path(self) -> Path:
@@ -219,16 +220,22 @@ class Store:
             try:
                 return call(target)
             except TransientError as exc:
-                self.say(f"{target.name} could not be asked for its copies: {exc.message}")
+                self._say_once(f"{target.name} could not be asked for its copies: {exc.message}")
                 return []
             except OrganismError as exc:
-                self.say(f"{target.name}: {exc.message}")
+                self._say_once(f"{target.name}: {exc.message}")
                 return []
 
         if not self.targets:
             return []
         with ThreadPoolExecutor(len(self.targets), "copies") as pool:
             return list(pool.map(one, self.targets))
+
+    def _say_once(self, text: str) -> None:
+        """A target that is off is off for every question of one command; once is enough."""
+        if text not in self._told:
+            self._told.add(text)
+            self.say(text)
 
     def _path(self, change: str) -> Path:
         if not ID.fullmatch(change):
