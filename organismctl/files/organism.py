@@ -25,6 +25,7 @@ from organismctl.identity.config import (
     SpannedMember,
     Surface,
 )
+from organismctl.identity.fingerprint import file_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,12 +71,7 @@ class LoadedOrganism:
 
 def _in_file(path: str, config: OrganismConfig) -> str:
     """A path of organism.lock as the file spells it."""
-    path = _IN_FILE.get(path, path).removesuffix(".count")
-    if path.startswith("span[") and path[69:70] == "]":
-        for index, member in enumerate(config.span):
-            if member.stable_id.hex() == path[5:69]:
-                return f"span[{index}]{path[70:]}"
-    return path
+    return file_path(_IN_FILE.get(path, path).removesuffix(".count"), config)
 
 
 def load_organism(path: Path) -> LoadedOrganism:

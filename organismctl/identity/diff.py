@@ -8,7 +8,10 @@ Verdict for integrators:
 - ``rebuild``: the fingerprint moves for anything that they depend on (name, network, spanned members, surfaces,
   parameters); what they compiled in is of another organism now.
 
-A moved fingerprint always moves the group id too, since the machine's signature derives from it.
+- ``rebind`` also when the fingerprint stands and a surface's id moves (schemes ``declared`` and ``exec``).
+
+Under ``organismctl/1`` a moved fingerprint always moves the group id too, since the machine's signature derives
+from it. Under the other schemes only what was declared moves the fingerprint; the fields tell what differs.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from organismctl.identity.fingerprint import Identity, fields, identity_of
+from organismctl.identity.fingerprint import SCHEME, Identity, fields, identity_of
 from organismctl.identity.group_id import group_id_of
 
 if TYPE_CHECKING:
@@ -75,8 +78,6 @@ class ConfigDiff:
     @property
     def moves(self) -> tuple[str, ...]:
         """Which identities move."""
-        if self.old.fingerprint != self.new.fingerprint:
-            return (FINGERPRINT, GROUP_ID)
         moved = {move for change in self.changes for move in change.moves}
         return tuple(move for move in (FINGERPRINT, GROUP_ID) if move in moved)
 
@@ -124,12 +125,12 @@ def diff(
         IdentityError: An identity cannot be made.
     """
     before, after = identities or (identity_of(old), identity_of(new))
-    changes = tuple(_changes(old, new))
+    changes = (*_changes(old, new, before, after), *_identity_changes(before, after))
     moved = [change.path for change in changes if FINGERPRINT in change.moves]
     if before.fingerprint == after.fingerprint:
         verdict = NONE if before.surface_ids == after.surface_ids else REBIND
     else:
-        verdict = verdict_of(moved or ["identity"])
+        verdict = verdict_of(moved)
     return ConfigDiff(
         changes,
         before,
@@ -140,19 +141,53 @@ def diff(
     )
 
 
-def _changes(old: OrganismConfig, new: OrganismConfig) -> Iterator[Change]:
-    before, after = fields(old), fields(new)
-    paths = dict.fromkeys([*before, *after])
-    named = [path for path in paths if not path.endswith(".count")]
-    for path in named:
-        was, now = before.get(path), after.get(path)
-        if was is None or now is None or was[1] != now[1]:
-            moves = (GROUP_ID,) if path.startswith("group.") else (FINGERPRINT, GROUP_ID)
+def _changes(old: OrganismConfig, new: OrganismConfig, before: Identity, after: Identity) -> Iterator[Change]:
+    was_fields, now_fields = fields(old), fields(new)
+    computed = before.scheme == after.scheme == SCHEME
+    for path in dict.fromkeys([*was_fields, *now_fields]):
+        was, now = was_fields.get(path), now_fields.get(path)
+        if not path.endswith(".count") and (was is None or now is None or was[1] != now[1]):
+            moves = _moves(path, computed=computed)
             yield Change(path, was[0] if was else None, now[0] if now else None, moves)
     quiet_before, quiet_after = dict(_quiet(old)), dict(_quiet(new))
     for path in dict.fromkeys([*quiet_before, *quiet_after]):
         if quiet_before.get(path) != quiet_after.get(path):
             yield Change(path, quiet_before.get(path), quiet_after.get(path), ())
+
+
+def _moves(path: str, *, computed: bool) -> tuple[str, ...]:
+    """What a field moves; ``computed`` tells whether fingerprint and machine signature come from the fields."""
+    if computed:
+        return (GROUP_ID,) if path.startswith("group.") else (FINGERPRINT, GROUP_ID)
+    folded = path.startswith(("group.", "acl")) and path != "group.machine"
+    return (GROUP_ID,) if folded else ()
+
+
+def _identity_changes(before: Identity, after: Identity) -> Iterator[Change]:
+    """What moves without a field of ours to show for it: declared, told by a binary, or another scheme."""
+    if before.scheme == after.scheme == SCHEME:
+        return
+    rows: list[tuple[str, str | None, str | None, tuple[str, ...]]] = [
+        ("identity.scheme", before.scheme, after.scheme, ()),
+        ("identity.fingerprint", before.fingerprint.hex(), after.fingerprint.hex(), (FINGERPRINT,)),
+        ("identity.stable_id", _hex(before.stable_id), _hex(after.stable_id), ()),
+        (
+            "identity.machine_signature",
+            _hex(before.machine_signature),
+            _hex(after.machine_signature),
+            (GROUP_ID,),
+        ),
+    ]
+    for name in dict.fromkeys([*before.surface_ids, *after.surface_ids]):
+        was, now = _hex(before.surface_ids.get(name)), _hex(after.surface_ids.get(name))
+        rows.append((f"identity.surface_ids.{name}", was, now, ()))
+    for path, was, now, moves in rows:
+        if was != now:
+            yield Change(path, was, now, moves)
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
 
 
 def _quiet(config: OrganismConfig) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ formula's frame is the coalition book's; the encoding of its parts is ours, decl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,11 +24,15 @@ from organismctl.identity.parameters import canonical_parameters, parameter_leav
 from organismctl.identity.postcard import Writer
 
 if TYPE_CHECKING:
-    from organismctl.identity.config import OrganismConfig, SpannedMember
+    from organismctl.identity.config import OrganismConfig, ReadSurface, SpannedMember
 
 PREFIX = b"organism|\x01|"
 STABLE_PREFIX = b"organism-id|\x01|"
 SCHEME = "organismctl/1"
+_POSITION = re.compile(r"span\[(?P<span>[0-9]+)\](\.surface\[(?P<read>[0-9]+)\])?(?P<rest>.*)", re.DOTALL)
+_STABLE = re.compile(
+    r"span\[(?P<id>[0-9a-f]{64})\](\.surface\[(?P<rank>[0-9]{1,9})\])?(?P<rest>.*)", re.DOTALL
+)
 PARAMETERS = "content+driver"
 """The path of the one row that holds all parameters."""
 
@@ -115,7 +120,8 @@ def fingerprint(config: OrganismConfig) -> bytes:
 def field_digests(config: OrganismConfig) -> dict[str, str]:
     """A digest in hex per field path, for organism.lock: it tells which field drifted without the old file.
 
-    Paths of spanned members carry their stable id, not their position, so that reordering moves nothing.
+    Paths of spanned members carry their stable id, and their surfaces the rank by (type, id), not the position in
+    the file, so that reordering moves nothing; :func:`file_path` leads back.
     """
     return {path: digest.hex() for path, (_, digest) in fields(config).items()}
 
@@ -229,7 +235,7 @@ def _explain_member(rows: _Rows, path: str, member: SpannedMember) -> None:
     rows.put(f"{path}.clock", member.clock, _text(member.clock))
     rows.add(f"{path}.stable_id", member.stable_id.hex(), member.stable_id)
     rows.option(f"{path}.content_hash", member.content_hash, "not pinned")
-    reads = sorted(enumerate(member.surfaces), key=lambda pair: (pair[1].type, pair[1].id))
+    reads = _ranked(member)
     rows.count(f"{path}.surface", len(reads))
     for index, read in reads:
         rows.put(f"{path}.surface[{index}].type", read.type, _text(read.type))
@@ -240,11 +246,40 @@ def _text(value: str) -> Callable[[Writer], object]:
     return lambda writer: writer.text(value)
 
 
-def _stable_path(path: str, config: OrganismConfig) -> str:
-    if not path.startswith("span["):
+def file_path(path: str, config: OrganismConfig) -> str:
+    """A path of :func:`field_digests` as organism.toml counts: positions instead of stable ids and ranks.
+
+    A path that the config does not have comes back as far as it is known.
+    """
+    match = _STABLE.fullmatch(path)
+    if match is None:
         return path
-    index, rest = path[5:].split("]", 1)
-    return f"span[{config.span[int(index)].stable_id.hex()}]{rest}"
+    found = next((i for i, one in enumerate(config.span) if one.stable_id.hex() == match["id"]), None)
+    if found is None:
+        return path
+    head, rank = f"span[{found}]", match["rank"]
+    if rank is None:
+        return head + match["rest"]
+    reads = _ranked(config.span[found])
+    position = reads[int(rank)][0] if int(rank) < len(reads) else int(rank)
+    return f"{head}.surface[{position}]{match['rest']}"
+
+
+def _ranked(member: SpannedMember) -> list[tuple[int, ReadSurface]]:
+    """Its surfaces with their positions in the file, in the order of the preimage."""
+    return sorted(enumerate(member.surfaces), key=lambda pair: (pair[1].type, pair[1].id))
+
+
+def _stable_path(path: str, config: OrganismConfig) -> str:
+    match = _POSITION.fullmatch(path)
+    if match is None:
+        return path
+    member = config.span[int(match["span"])]
+    head = f"span[{member.stable_id.hex()}]"
+    if match["read"] is None:
+        return head + match["rest"]
+    order = [position for position, _ in _ranked(member)]
+    return f"{head}.surface[{order.index(int(match['read']))}]{match['rest']}"
 
 
 class _Rows:

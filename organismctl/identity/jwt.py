@@ -265,7 +265,7 @@ def _check_signature(alg: str, keys: tuple[JwtKey, ...], signed: bytes, signatur
     if any(key.key is not None and _verifier(alg, key.key)(signed, raw) for key in fitting):
         return ""
     if any(key.key is None for key in fitting):
-        return f"the {alg} key is a shared secret and is not here; its signature cannot be checked"
+        return f"only the fingerprint of the {alg} key is here; the signature cannot be checked"
     raise _StepError("signature", f"it verifies under none of the validator's {len(fitting)} {alg} key(s)")
 
 
@@ -316,7 +316,8 @@ def _claim_faults(
         )
     for name, value in validator.claims.items():
         found = private.get(name)
-        if type(found) is not type(value) or found != value:
+        # A required null is met by a null only, not by an absent claim.
+        if name not in private or type(found) is not type(value) or found != value:
             yield "claim", f"claim {name} is not {json.dumps(value)}"
     if exp is not None and exp > _LAST_TIME:
         yield "expiry-range", "exp lies beyond what a date can hold"

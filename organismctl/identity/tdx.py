@@ -220,7 +220,7 @@ def _decode(data: bytes) -> TdxTicket:
         peer_id, network = fields.fixed(32), fields.fixed(32)
         started, quoted = _seconds(fields.text(_MAX_TEXT)), _seconds(fields.text(_MAX_TEXT))
         expires = _seconds(fields.text(_MAX_TEXT)) if _expiry(fields) else None
-        fields.finish()
+        # Trailing bytes pass, as they do in mosaik.
     except (PostcardError, ValueError) as error:
         raise _StepError("decode", str(error)) from None
     try:

@@ -35,7 +35,7 @@ ProblemRow: TypeAlias = "tuple[str, str, str]"
 
 
 def key_fingerprint(alg: str, key: bytes) -> bytes:
-    """mosaik's fingerprint of a verifying key.
+    """The fingerprint that mosaik makes of a verifying key.
 
     Args:
         alg: One of the seven names of :data:`KEY_SIZES`.
@@ -85,7 +85,7 @@ class JwtKey:
 
 @dataclass(frozen=True, slots=True)
 class JwtValidator:
-    """mosaik's ``Jwt`` validator; names of issuers and audiences stay in the order of the file.
+    """The ``Jwt`` validator of mosaik; names of issuers and audiences stay in the order of the file.
 
     Attributes:
         keys: At least one.
@@ -118,7 +118,7 @@ class JwtValidator:
         return JWT_CLASS
 
     def signature(self) -> bytes:
-        """mosaik's signature of this configuration, 32 bytes.
+        """The signature that mosaik gives this configuration, 32 bytes.
 
         Raises:
             ValueError: A key without bytes and fingerprint, or a duration out of range.
@@ -151,7 +151,7 @@ class TdxCriteria:
     rtmr3: bytes | None = None
 
     def signature(self) -> bytes:
-        """mosaik's signature of these criteria, 32 bytes."""
+        """The signature that mosaik gives these criteria, 32 bytes."""
         return derive(_CRITERIA, *(self.get(name) or PLACEHOLDERS[name] for name in REGISTERS))
 
     def get(self, register: str) -> bytes | None:
@@ -162,7 +162,7 @@ class TdxCriteria:
 
 @dataclass(frozen=True, slots=True)
 class TdxValidator:
-    """mosaik's ``Tdx`` validator: measurements that must match; hardware is not proven by it.
+    """The ``Tdx`` validator of mosaik: measurements that must match; hardware is not proven by it.
 
     Attributes:
         baseline: What every ticket must match.
@@ -189,7 +189,7 @@ class TdxValidator:
         return TDX_CLASS
 
     def signature(self) -> bytes:
-        """mosaik's signature of this configuration, 32 bytes."""
+        """The signature that mosaik gives this configuration, 32 bytes."""
         criteria = (c.signature() for c in (self.baseline, *self.variants))
         not_before = (self.not_before_s or 0).to_bytes(8, "little", signed=True)
         return derive(TDX_CLASS, *criteria, _u64(self.max_age_s), not_before, _u64(self.max_lifetime_s))
