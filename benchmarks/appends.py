@@ -44,7 +44,8 @@ def raw(folder: Path, seconds: float) -> float:
 
 async def _load(node: object, seconds: float) -> float:
     from organismctl.committee.command import Drain
-    from organismctl.committee.node.node import CommitteeNode, Done
+    from organismctl.committee.node.door import Done
+    from organismctl.committee.node.node import CommitteeNode
 
     assert isinstance(node, CommitteeNode)
     me = node.settings.peer_id

@@ -36,7 +36,8 @@ from organismctl.committee.command import (
 from organismctl.committee.ledger.effects import Certified, Outcome, Reason, Refused
 from organismctl.committee.machine import LeaseRefused, effect_to_json, refusal
 from organismctl.committee.moment import Moment, parse_moment
-from organismctl.committee.node.node import CommitteeNode, Declined, Done
+from organismctl.committee.node.door import Declined, Done
+from organismctl.committee.node.node import CommitteeNode
 
 router = APIRouter(prefix="/v1", tags=["acting"], dependencies=[OPERATE])
 _ERRORS = answers(401, 403, 409, 413, 422, 503, 504)

@@ -15,25 +15,24 @@ import logging
 import ssl
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from organismctl.committee.carrier import Channel
 from organismctl.committee.carrier.loopback import LoopbackCarrier
-from organismctl.committee.command import Command, Roster, encode_command
+from organismctl.committee.command import Command
 from organismctl.committee.driver import Driver
 from organismctl.committee.evidence import CachedVerifier
 from organismctl.committee.ledger.core import LedgerConfig, Role
-from organismctl.committee.ledger.effects import Certified, Outcome, Reason, Refused, Stop, Unknown
+from organismctl.committee.ledger.effects import Outcome, Stop
 from organismctl.committee.ledger.entry import Entry
-from organismctl.committee.ledger.roster import Action, RosterChange
 from organismctl.committee.ledger.runner import LedgerRunner
 from organismctl.committee.ledger.store import open_store
 from organismctl.committee.ledger.wire import MalformedError
-from organismctl.committee.machine import Effects, State, refusal
+from organismctl.committee.machine import Effects, State
 from organismctl.committee.node import talk
 from organismctl.committee.node.applying import Applier
 from organismctl.committee.node.change_store import ChangeStore
+from organismctl.committee.node.door import APPEND_S, Declined, Done, Door
 from organismctl.committee.node.driving import DriverLoop
 from organismctl.committee.node.publishing import Publisher
 from organismctl.committee.node.settings import NodeSettings
@@ -44,28 +43,8 @@ from organismctl.committee.node.upstream import UpstreamReader
 from organismctl.committee.node.vouching import Vouching
 from organismctl.errors import OrganismError
 
-APPEND_S = 8.0
-"""How long a command waits for a majority."""
 WATCH_S = 0.1
-ROSTER_S = 2.0
-"""How long a roster change waits for this node to learn of the one before."""
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A certified command: its height and effects."""
-
-    height: int
-    effects: Effects
-
-
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """A command that is refused at the door, for certain: a code and one sentence."""
-
-    code: str
-    reason: str
 
 
 class _LedgerCarrier:
@@ -153,6 +132,7 @@ class CommitteeNode:
             on_fault=self._lead,
             started_ms=self.started_ms,
         )
+        self.door = Door(self.runner, self.applier)
         self.driving = DriverLoop(self.driver, self.runner, self.applier, self.vouching, wall_ms)
         self.carrier.listen(Channel.LEDGER, self.runner.receive)
         self.carrier.listen(Channel.TALK, self._on_talk)
@@ -330,68 +310,8 @@ class CommitteeNode:
         return self.applier.fault or self._fault
 
     async def append(self, command: Command, timeout: float = APPEND_S) -> Done | Declined | Outcome:
-        """Certify a command.
-
-        Returns:
-            :class:`Done` when it is certified (perhaps refused by the machine: see its effects); else the ledger's
-            outcome.
-        """
-        if self.state.sealed:
-            return Declined("sealed", "the organism is retired: every command is refused")
-        known = self.state.requests.get(command.request_id) if command.request_id else None
-        if known is not None:
-            return Done(known, await self.applier.effects(known))
-        if isinstance(command, Roster):
-            if (moved := await self._roster_moved(command)) is not None:
-                return moved
-            outcome = await self._change_roster(command, timeout)
-        else:
-            outcome = await self.runner.append(encode_command(command)[1:], timeout=timeout)
-        if not isinstance(outcome, Certified):
-            return outcome
-        effects = await self._effects(outcome.height, timeout)
-        if effects is None:
-            return Unknown("it is certified, but this node's fold stands still", outcome.height)
-        if refusal(effects) is None and command.request_id is not None:
-            first = self.state.requests.get(command.request_id, outcome.height)
-            if first != outcome.height:
-                return Done(first, await self.applier.effects(first))
-        return Done(outcome.height, effects)
-
-    async def _effects(self, height: int, timeout: float) -> Effects | None:
-        try:
-            async with asyncio.timeout(timeout):
-                return await self.applier.effects(height)
-        except TimeoutError:
-            return None
-
-    async def _change_roster(self, command: Roster, timeout: float) -> Outcome:
-        """Certify a roster change; a learner that the proposer has not heard of yet is waited for."""
-        change = RosterChange(Action(command.action), command.peer_id, command.incarnation)
-        end = time.monotonic() + ROSTER_S
-        while True:
-            outcome = await self.runner.change_roster(change, timeout=timeout)
-            waits = (
-                isinstance(outcome, Refused)
-                and outcome.reason is Reason.INVALID
-                and change.action is Action.ADD
-            )
-            if not waits or change.peer in self.runner.status().roster.members or time.monotonic() > end:
-                return outcome
-            await asyncio.sleep(WATCH_S)
-
-    async def _roster_moved(self, command: Roster) -> Declined | None:
-        """Why a roster change for a certain version cannot stand any more; waits when this node is behind."""
-        end = time.monotonic() + ROSTER_S
-        while command.version is not None:
-            version = self.runner.status().roster.version
-            if command.version == version + 1:
-                break
-            if command.version <= version or time.monotonic() > end:
-                text = f"the roster has version {version}; the next is {version + 1}, not {command.version}"
-                return Declined("roster-version", text)
-            await asyncio.sleep(WATCH_S)
-        return None
+        """Certify a command; see :meth:`Door.append`."""
+        return await self.door.append(command, timeout)
 
     async def entries(self, start: int, limit: int) -> list[Entry]:
         """Certified entries, from disk."""
