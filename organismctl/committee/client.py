@@ -71,7 +71,7 @@ MAX_COPY = 80 << 20
 
 
 class NodeClient(Http):
-    """One node's API, synchronous; usable as a context manager, from one thread at a time.
+    """One node's API, synchronous; a context manager, usable from any thread.
 
     Args:
         url: The node's base URL, as deployment.toml has it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -114,6 +115,7 @@ class Http:
         self._token = token
         self._ca = ca
         self._client: httpx2.Client | None = None
+        self._mutex = threading.Lock()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -206,11 +208,12 @@ class Http:
             raise self._unreachable(exc) from exc
 
     def _session(self) -> httpx2.Client:
-        if self._client is None:
-            import httpx2
+        with self._mutex:
+            if self._client is None:
+                import httpx2
 
-            self._client = httpx2.Client(verify=self._tls(), trust_env=False, follow_redirects=False)
-        return self._client
+                self._client = httpx2.Client(verify=self._tls(), trust_env=False, follow_redirects=False)
+            return self._client
 
     def _tls(self) -> ssl.SSLContext:
         if not self.url.startswith("https:"):
