@@ -5,6 +5,9 @@ The runner names a point before and after every action: ``drain:before``, ``drai
 ``ORGANISMCTL_CRASH_AT=<point>`` in its environment the process sends itself SIGKILL there: no clean-up runs,
 as in a real crash. Without the first variable the second is ignored, so that a leftover can never hurt a
 real change.
+
+``ORGANISMCTL_PAUSE_AT=<point>`` stops the process there by SIGSTOP instead, so that something else can be made
+to fail in the middle of an action; SIGCONT lets it go on.
 """
 
 from __future__ import annotations
@@ -15,15 +18,20 @@ from collections.abc import Iterable
 
 REHEARSAL = "ORGANISMCTL_REHEARSAL"
 CRASH_AT = "ORGANISMCTL_CRASH_AT"
+PAUSE_AT = "ORGANISMCTL_PAUSE_AT"
 
 
 def crash_point(name: str) -> None:
-    """Die here by SIGKILL when a rehearsal asks for it; else do nothing.
+    """Die here by SIGKILL, or stop here by SIGSTOP, when a rehearsal asks for it; else do nothing.
 
     Args:
         name: The point's name.
     """
-    if os.environ.get(REHEARSAL) == "1" and os.environ.get(CRASH_AT) == name:
+    if os.environ.get(REHEARSAL) != "1":
+        return
+    if os.environ.get(PAUSE_AT) == name:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if os.environ.get(CRASH_AT) == name:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

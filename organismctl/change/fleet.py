@@ -203,6 +203,7 @@ class Fleet:
     def __init__(self, nodes: Sequence[NodeApi]) -> None:
         self.nodes = tuple(nodes)
         self._first: str | None = None
+        self._sealed = False
 
     def node(self, name: str) -> NodeApi:
         """The node of that name.
@@ -237,6 +238,7 @@ class Fleet:
         latest = survey.latest
         if latest is not None:
             self._first = latest.proposer
+        self._sealed = self._sealed or survey.sealed
         return survey
 
     def digests(self, height: int, names: Iterable[str]) -> dict[str, str | None]:
@@ -284,8 +286,8 @@ class Fleet:
         return survey.latest.lease
 
     def sealed(self) -> bool:
-        """Whether a seal was seen on any node."""
-        return self.survey().sealed
+        """Whether a seal was ever seen on any node: it is for ever, also when the nodes are off by now."""
+        return self._sealed or self.survey().sealed
 
 
 __all__ = ["Fleet", "LedgerRefusedError", "NodeApi", "NodeSeen", "Survey", "majority"]

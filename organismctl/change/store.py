@@ -60,7 +60,7 @@ class Store:
     ) -> None:
         self.folder = folder
         self.targets = tuple(targets)
-        self.say = say
+        self.say = _once(say)
         self._told: set[str] = set()
 
     @property
@@ -241,6 +241,18 @@ class Store:
         if not ID.fullmatch(change):
             raise InputError(f"{change[:80]!r} is not the id of a change")
         return self.folder / change
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """A node that is away is said once, however often it is asked."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            say(text)
+
+    return tell
 
 
 def _contradictions(best: Copy, copies: Sequence[Copy]) -> list[str]:

@@ -85,9 +85,9 @@ def owed(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
         return ["no node tells its tick number, so the notice that integrators get is unknown; give a time"]
     if not lead_s or expected is None or expected >= now + round(lead_s * 1000):
         return []
+    earliest = when(now + round(lead_s * 1000))
     return [
-        f"integrators are owed {lead_s / 3600:.1f} h notice (thresholds.lead_time): "
-        f"not before {when(now + round(lead_s * 1000))}"
+        f"integrators are owed {lead_s / 3600:.1f} h notice (thresholds.lead_time): not before {earliest}"
     ]
 
 
