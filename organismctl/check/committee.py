@@ -122,11 +122,12 @@ def _quorum(view: View) -> Iterator[Finding]:
         )
     yield _tolerance(view, there, unknown)
     if view.one_host:
-        summary = f"{plural(size, 'process')} of one host: replicas=1, tolerance=0".replace(
-            "processs", "processes"
-        )
-        yield finding("ONE-HOST", None, COMMITTEE, f"{summary}; fault domains and partitions cannot apply",
-                      values={"replicas": 1, "tolerance": 0, "processes": size})  # fmt: skip
+        processes = "1 process" if size == 1 else f"{size} processes"
+        yield finding(
+            "ONE-HOST", None, COMMITTEE,
+            f"{processes} of one host: replicas=1, tolerance=0; fault domains cannot apply",
+            values={"replicas": 1, "tolerance": 0, "processes": size},
+        )  # fmt: skip
 
 
 def _tolerance(view: View, there: int, unknown: int) -> Finding:
