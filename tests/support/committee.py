@@ -162,20 +162,20 @@ class Committee:
         """SIGTERM, and wait."""
         self._end(signal.SIGTERM, names or tuple(self.names))
 
-    def _end(self, sign: signal.Signals, names: Sequence[str]) -> None:
+    def _end(self, sign: signal.Signals, names: Sequence[str], patience: float = 20) -> None:
         running = [self.processes[name] for name in names if self.runs(name)]
         for process in running:
             process.send_signal(sign)
         for process in running:
             try:
-                process.wait(20)
+                process.wait(patience)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
 
     def close(self) -> None:
-        """End everything that was started."""
-        self.kill()
+        """End everything that was started, in order where it goes quickly."""
+        self._end(signal.SIGTERM, self.names, patience=5)
 
     def log(self, name: str) -> str:
         """The end of a node's log."""
