@@ -83,7 +83,9 @@ class ConfigDiff:
 
     @property
     def actors(self) -> tuple[str, ...]:
-        """Who must act."""
+        """Who must act; a surface's id that moves alone is the integrators' to follow."""
+        if self.verdict == REBIND and FINGERPRINT not in self.moves:
+            return (*(OUR_NODES if self.moves else ()), "integrators")
         return actors(self.moves)
 
 

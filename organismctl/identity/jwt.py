@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from organismctl.identity.validator import SECRET_ALGS, JwtKey, JwtValidator
+from organismctl.identity.jws import public_key, sign, verifier
+from organismctl.identity.validator import JwtKey, JwtValidator
 from organismctl.identity.verdict import TicketVerdict
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve
-    from cryptography.hazmat.primitives.hashes import HashAlgorithm
+__all__ = ["MAX_TICKET", "JwtTicket", "inspect_jwt", "issue_jwt", "public_key", "validate_jwt"]
 
 MAX_TICKET = 64 * 1024
 """Longest ticket that is looked at, bytes."""
@@ -32,8 +30,10 @@ _TIME_CLAIMS = ("exp", "nbf", "iat")
 _U64_MAX = (1 << 64) - 1
 _LAST_TIME = 8_210_266_876_799
 """The last second that chrono can hold (year 262142)."""
-_HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
-_COORDINATE = {"ES256": 32, "ES384": 48, "ES512": 66}
+_U64_DIGITS = 20
+_MAX_DEPTH = 127
+"""How deep serde_json nests."""
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 _ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -151,22 +151,7 @@ def issue_jwt(
     header = f'{{"alg":"{alg}","typ":"JWT"}}'.encode()
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     signed = _unpadded(header) + b"." + _unpadded(text)
-    return signed + b"." + _unpadded(_sign(alg, secret, signed))
-
-
-def public_key(alg: str, secret: bytes) -> bytes:
-    """The verifying key of a private key, in the raw form that organism.toml holds."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-
-    if alg in SECRET_ALGS:
-        return secret
-    if alg == "EdDSA":
-        return ed25519.Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
-    private = ec.derive_private_key(int.from_bytes(secret, "big"), _curve(alg))
-    return private.public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
-    )
+    return signed + b"." + _unpadded(sign(alg, secret, signed))
 
 
 def _split(data: bytes) -> tuple[str, str, str, bytes]:
@@ -200,17 +185,44 @@ def _unpadded(data: bytes) -> bytes:
 
 
 def _json_object(data: bytes, step: str) -> list[tuple[str, Any]]:
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
+    """A JSON object as serde_json reads it, which is stricter than Python on depth and on numbers."""
     try:
-        pairs = json.loads(data.decode(), object_pairs_hook=_Pairs, parse_constant=refuse)
+        text = data.decode()
+        _check_depth(text)
+        pairs = json.loads(
+            text, object_pairs_hook=_Pairs, parse_int=_integer, parse_float=_float, parse_constant=_float
+        )
         if not isinstance(pairs, _Pairs):
             raise ValueError  # noqa: TRY004 # one exit for everything that serde refuses
         json.dumps(pairs, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise _StepError(step, "not a JSON object") from None
     return pairs
+
+
+def _check_depth(text: str) -> None:
+    """A remote's nesting must not reach Python's own limit, which is an error of another kind."""
+    depth = 0
+    for token in _BRACKETS.findall(text):
+        if token[0] != '"':
+            depth += 1 if token in "[{" else -1
+            if depth > _MAX_DEPTH:
+                raise ValueError("nested too deep")
+
+
+def _integer(text: str) -> int | float:
+    """Beyond 64 bits, and for a negative zero, serde_json makes a float, which is no time and equals no claim."""
+    if text == "-0" or len(text) > _U64_DIGITS:
+        return _float(text)
+    value = int(text)
+    return value if -(1 << 63) <= value <= _U64_MAX else float(value)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number out of range")
+    return value
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -262,7 +274,7 @@ def _check_signature(alg: str, keys: tuple[JwtKey, ...], signed: bytes, signatur
             "algorithm", f"the ticket is signed with {alg[:16]!r}, the validator has keys for: {known}"
         )
     raw = _base64(signature, "signature")
-    if any(key.key is not None and _verifier(alg, key.key)(signed, raw) for key in fitting):
+    if any(key.key is not None and verifier(alg, key.key)(signed, raw) for key in fitting):
         return ""
     if any(key.key is None for key in fitting):
         return f"only the fingerprint of the {alg} key is here; the signature cannot be checked"
@@ -348,72 +360,3 @@ def _times_unproven(data: bytes, validator: JwtValidator) -> dict[str, Any]:
         return _times(_claims(_split(data)[1])[0], validator)
     except _StepError:
         return {}
-
-
-@lru_cache(maxsize=1024)
-def _verifier(alg: str, key: bytes) -> Callable[[bytes, bytes], bool]:
-    """A verifying function; building the key costs as much as a verification, so it is kept."""
-    if alg in SECRET_ALGS:
-        return lambda signed, mark: hmac.compare_digest(hmac.digest(key, signed, _HASHES[alg]().name), mark)
-    return _public_verifier(alg, key)
-
-
-def _public_verifier(alg: str, key: bytes) -> Callable[[bytes, bytes], bool]:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-    try:
-        if alg == "EdDSA":
-            edwards = ed25519.Ed25519PublicKey.from_public_bytes(key)
-        else:
-            weierstrass = ec.EllipticCurvePublicKey.from_encoded_point(_curve(alg), key)
-            algorithm = ec.ECDSA(_digest(alg))
-            size = _COORDINATE[alg]
-    except ValueError:
-        return lambda _signed, _mark: False
-
-    def verify(signed: bytes, mark: bytes) -> bool:
-        try:
-            if alg == "EdDSA":
-                edwards.verify(mark, signed)
-                return True
-            if len(mark) != 2 * size:
-                return False
-            r, s = int.from_bytes(mark[:size], "big"), int.from_bytes(mark[size:], "big")
-            weierstrass.verify(encode_dss_signature(r, s), signed, algorithm)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
-
-    return verify
-
-
-def _curve(alg: str) -> EllipticCurve:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    if alg == "ES256":
-        return ec.SECP256R1()
-    return ec.SECP384R1() if alg == "ES384" else ec.SECP521R1()
-
-
-def _digest(alg: str) -> HashAlgorithm:
-    from cryptography.hazmat.primitives import hashes
-
-    if alg == "ES256":
-        return hashes.SHA256()
-    return hashes.SHA384() if alg == "ES384" else hashes.SHA512()
-
-
-def _sign(alg: str, secret: bytes, signed: bytes) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
-    if alg in SECRET_ALGS:
-        return hmac.digest(secret, signed, _HASHES[alg]().name)
-    if alg == "EdDSA":
-        return ed25519.Ed25519PrivateKey.from_private_bytes(secret).sign(signed)
-    private = ec.derive_private_key(int.from_bytes(secret, "big"), _curve(alg))
-    r, s = decode_dss_signature(private.sign(signed, ec.ECDSA(_digest(alg))))
-    size = _COORDINATE[alg]
-    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
