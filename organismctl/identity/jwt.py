@@ -202,10 +202,12 @@ def _json_object(data: bytes, step: str) -> list[tuple[str, Any]]:
 
 def _check_depth(text: str) -> None:
     """A remote's nesting must not reach Python's own limit, which is an error of another kind."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return
     depth = 0
-    for token in _BRACKETS.findall(text):
-        if token[0] != '"':
-            depth += 1 if token in "[{" else -1
+    for mark in _BRACKETS.findall(text):
+        if mark[0] != '"':
+            depth += 1 if mark in "[{" else -1
             if depth > _MAX_DEPTH:
                 raise ValueError("nested too deep")
 
