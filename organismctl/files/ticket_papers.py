@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MAX_PAPER = 4 << 20
 """Longest paper that is read, bytes."""
-_ID = "64 lowercase hex"
+_ID = "64 hex characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class _Paper:
             self._wrong("", "something that is no JSON", f"a {kind} as organismctl writes it")
             self.close()
             return
-        if not isinstance(value, dict) or value.get("kind") != kind or value.get("schema") != SCHEMA:
+        if not isinstance(value, dict) or value.get("kind") != kind or not _is_schema(value):
             self._wrong("kind", "another document", f'"kind": "{kind}", "schema": {SCHEMA}')
             self.close()
             return
@@ -201,8 +201,8 @@ class _Paper:
 
     def text(self, row: Mapping[str, Any], key: str, where: str = "") -> str:
         value = row.get(key)
-        if isinstance(value, str) and 0 < len(value) <= 256:
-            return value
+        if value and _is_text(value):
+            return str(value)
         self._wrong(where + key, _kind_of(value), "text of at most 256 characters")
         return ""
 
@@ -211,7 +211,7 @@ class _Paper:
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.root.get(key, [])
-        if isinstance(value, list) and all(isinstance(one, str) and len(one) <= 256 for one in value):
+        if isinstance(value, list) and all(_is_text(one) for one in value):
             return tuple(value)
         self._wrong(key, _kind_of(value), "a list of texts")
         return ()
@@ -238,10 +238,14 @@ class _Paper:
         try:
             if not isinstance(value, str) or not value:
                 raise ValueError
-            return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+            data = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+            # The library skips foreign characters and spare bits: one ticket would have many spellings.
+            if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != value:
+                raise ValueError
         except (ValueError, binascii.Error):
-            self._wrong(where + key, "something else", "the ticket's bytes in base64url")
+            self._wrong(where + key, "something else", "the ticket's bytes in base64url without padding")
             return b""
+        return data
 
     def rows(self, key: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
         value = self.root.get(key)
@@ -252,6 +256,18 @@ class _Paper:
 
     def _wrong(self, key: str, found: str | None, allowed: str) -> None:
         self.problems.append(Problem(self._file, None, key, found, allowed))
+
+
+def _is_schema(value: Mapping[str, Any]) -> bool:
+    number = value.get("schema")
+    return number == SCHEMA and not isinstance(number, bool)
+
+
+def _is_text(value: object) -> bool:
+    """Text of at most 256 characters; a lone surrogate, which JSON can spell, is none."""
+    return (
+        isinstance(value, str) and len(value) <= 256 and not any("\ud800" <= one <= "\udfff" for one in value)
+    )
 
 
 def _kind_of(value: object) -> str | None:
