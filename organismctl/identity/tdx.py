@@ -10,9 +10,10 @@ Step names, in order: ``decompress``, ``decode``, ``quote``, ``quote-signature``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from organismctl.identity.digest import derive, uid
@@ -34,6 +35,10 @@ _ECDSA_P256 = 2
 _REGISTER_OFFSETS = {"mrtd": 136, "rtmr0": 328, "rtmr1": 376, "rtmr2": 424, "rtmr3": 472}
 _REPORT_DATA = 520
 _MAX_TEXT = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class _StepError(Exception):
@@ -207,13 +212,14 @@ def _decode(data: bytes) -> TdxTicket:
     import zstandard
 
     try:
-        # Streaming, so that a frame's own claim about its size allocates nothing.
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 23).stream_reader(data)
-        plain = reader.read(MAX_TICKET + 1)
+        # The frame's own claim is looked at first, for the decompressor allocates what it claims.
+        if zstandard.frame_content_size(data) > MAX_TICKET:
+            raise _StepError("decompress", f"more than {MAX_TICKET} bytes")
+        plain = zstandard.ZstdDecompressor().decompress(
+            data, max_output_size=MAX_TICKET, allow_extra_data=False
+        )
     except zstandard.ZstdError:
-        raise _StepError("decompress", "the bytes are no zstd frame") from None
-    if len(plain) > MAX_TICKET:
-        raise _StepError("decompress", f"more than {MAX_TICKET} bytes")
+        raise _StepError("decompress", f"no whole zstd frame of at most {MAX_TICKET} bytes") from None
     try:
         fields = Reader(plain)
         raw = fields.bytes(MAX_TICKET)
@@ -238,14 +244,14 @@ def _expiry(fields: Reader) -> bool:
 
 
 def _seconds(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return int(moment.timestamp() // 1)
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("a time that is not RFC 3339")
+    # In integers: a float would round the last fractions of a second up.
+    return (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(seconds=1)
 
 
 def _rfc3339(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _faults(
