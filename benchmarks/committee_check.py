@@ -97,7 +97,7 @@ def committee(folder: Path, size: int, delay_s: float) -> Iterator[list[str]]:
         server.communicate()
 
 
-def measure() -> list[Row]:
+def rows() -> list[Row]:
     """How many answers' time the look at all nodes took."""
     with (
         tempfile.TemporaryDirectory() as name,
@@ -113,5 +113,5 @@ def measure() -> list[Row]:
 
 
 if __name__ == "__main__":
-    for row in measure():
+    for row in rows():
         print(f"{row.name}: {row.value:.2f} (limit {row.limit}): {row.detail}")

@@ -73,7 +73,7 @@ def build(folder: Path) -> None:
     (folder / "keys").write_text("\n".join(keys))
 
 
-def measure() -> list[Row]:
+def rows() -> list[Row]:
     """The ratio of the medians, and the peak memory in MB."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -100,5 +100,5 @@ def measure() -> list[Row]:
 
 
 if __name__ == "__main__":
-    for row in measure():
+    for row in rows():
         print(f"{row.name}: {row.value:.2f} (limit {row.limit}): {row.detail}")
