@@ -96,7 +96,7 @@ def test_the_preimage_reads_back_by_the_published_types() -> None:
     reader.finish()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(configs, configs)
 def test_two_configs_share_a_preimage_only_when_they_are_the_same(
     one: OrganismConfig, two: OrganismConfig
@@ -104,7 +104,7 @@ def test_two_configs_share_a_preimage_only_when_they_are_the_same(
     assert (preimage(one) == preimage(two)) == (normal(one) == normal(two))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(configs, configs, st.data())
 def test_near_configs_share_a_preimage_only_when_they_are_the_same(
     one: OrganismConfig, other: OrganismConfig, data: st.DataObject
@@ -114,7 +114,7 @@ def test_near_configs_share_a_preimage_only_when_they_are_the_same(
     assert (preimage(one) == preimage(two)) == (normal(one) == normal(two))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(validators, validators)
 def test_validators_share_a_signature_only_when_they_are_the_same(one: Any, two: Any) -> None:
     def policy(validator: Any) -> Any:
