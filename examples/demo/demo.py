@@ -6,7 +6,7 @@ surface throughout. Then everything that an operator does is done to it.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import sys
 import time
 from pathlib import Path
@@ -20,7 +20,7 @@ from examples.demo.world import say, world
 def main() -> int:
     """Run the demo; 0 when every scene went as it must."""
     began = time.monotonic()
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     folder = Path.cwd() / f"demo-{stamp}"
     say(f"organismctl demo; its files are in {folder}")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -34,7 +35,7 @@ def seen(path: Path) -> Seen:
     rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
     items = [row for row in rows if "seq" in row]
     times = [row["seen_ms"] for row in items]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     return Seen(
         seqs=[row["seq"] for row in items],
         longest_gap_ms=max(gaps, default=0),

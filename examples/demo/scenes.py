@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import sys
 import time
@@ -48,7 +48,7 @@ class Story:
             scene(number, title)
             play()
 
-    def ctl(self, *args: str, **options: object):  # noqa: ANN201
+    def ctl(self, *args: str, **options: object):
         """``organismctl`` in the composite organism's folder."""
         return self.world.run(*args, cwd=self.home, **options)
 
@@ -156,7 +156,7 @@ class Story:
 
     def retirement(self) -> None:
         """The marker is the last item on the surface, and nothing can be committed after it."""
-        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=4)
+        at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4)
         moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.ctl(
             "retire",

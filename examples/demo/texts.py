@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 # organismctl itself, in the way in which this demo runs it.
-START = '["{python}", "-m", "organismctl", "committee", "serve", "--deployment", "{{deployment}}", "--node", "{{node}}", "--detach"]'
-STOP = '["{python}", "-m", "organismctl", "committee", "stop", "--deployment", "{{deployment}}", "--node", "{{node}}"]'
+WHICH = '"--deployment", "{{deployment}}", "--node", "{{node}}"'
+START = f'["{{python}}", "-m", "organismctl", "committee", "serve", {WHICH}, "--detach"]'
+STOP = f'["{{python}}", "-m", "organismctl", "committee", "stop", {WHICH}]'
 FENCED = STOP[:-1] + ', "--check"]'
 
 
@@ -63,10 +64,11 @@ keys = [{{ alg = "EdDSA", key = "{key}" }}]
 
 def deployment(nodes: Mapping[str, int], spares: Sequence[str], spans: Mapping[str, int], python: str) -> str:
     """deployment.toml: nodes and spanned members by name, each with its port."""
-    parts = [
+    head = (
         'schema = 1\n\n[operator]\nname = "demo-operator"\n\n[secrets]\ngroup = "secrets/group.secret"\n'
         'read_token = "secrets/read.token"\noperate_token = "secrets/operate.token"\n'
-    ]
+    )
+    parts = [head]
     for number, (name, port) in enumerate(nodes.items(), 1):
         parts.append(
             f'[[node]]\nname = "{name}"\npeer_id = "{number:064x}"   # replaced when its key is made\n'

@@ -164,7 +164,7 @@ def free_ports(count: int) -> list[int]:
             sock.close()
 
 
-def wait_for(what: str, probe, timeout: float = 30.0) -> None:  # noqa: ANN001
+def wait_for(what: str, probe, timeout: float = 30.0) -> None:
     """Wait until a condition holds.
 
     Raises:

@@ -42,8 +42,6 @@ Lifetime = Annotated[
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead.")]
 Format = Annotated[str, typer.Option("--format", help="table or json.")]
-ALGORITHMS = ("EdDSA", "ES256", "ES384", "ES512")
-_SCALAR = {"ES256": 32, "ES384": 48, "ES512": 66}
 
 
 @app.command()
@@ -174,9 +172,7 @@ def issue(
     new_key: Annotated[
         bool, typer.Option("--new-key", help="Make the key, and print its [[span.issuer]].")
     ] = False,
-    alg: Annotated[
-        str, typer.Option("--alg", help="For --new-key: " + ", ".join(ALGORITHMS) + ".")
-    ] = "EdDSA",
+    alg: Annotated[str, typer.Option("--alg", help="For --new-key: EdDSA, ES256, ES384 or ES512.")] = "EdDSA",
     issuer: Annotated[
         str | None, typer.Option("--issuer", help="iss; default: the first that is accepted.")
     ] = None,
@@ -186,83 +182,21 @@ def issue(
     ] = Path("bundle.json"),
 ) -> None:
     """A small issuer, for rehearsal and tests: real spanned members issue their own tickets."""
+    from organismctl.change.issuing import answer, make_key
+    from organismctl.cli.output import emit, say
     from organismctl.errors import UsageError
 
     if new_key == (request_file is not None):
         raise UsageError("give either --new-key or --request FILE", advice="organismctl tickets issue --help")
     if request_file is None:
-        _make_key(key, alg, issuer)
+        emit(make_key(key, alg, issuer))
         return
-    _answer(key, request_file, issuer, lifetime, output)
-
-
-def _make_key(path: Path, alg: str, issuer: str | None) -> None:
-    import json
-    import secrets
-
-    from organismctl.cli.output import emit
-    from organismctl.errors import UsageError
-    from organismctl.files.secret import create_secret
-    from organismctl.identity.jwt import public_key
-
-    if alg not in ALGORITHMS:
-        raise UsageError(f"--alg {alg[:20]!r}: allowed: {', '.join(ALGORITHMS)}")
-    size = _SCALAR.get(alg, 32)
-    # A scalar far below every curve's order: any value but zero is a key.
-    secret = secrets.token_bytes(32).rjust(size, b"\0") if alg != "ES256" else b"\0" + secrets.token_bytes(31)
-    create_secret(path, json.dumps({"alg": alg, "secret": secret.hex()}))
-    names = f'issuers = ["{issuer}"]\n' if issuer else ""
-    emit(
-        f'[[span.issuer]]\nstate = "current"\ntype = "jwt"\n{names}'
-        f'keys = [{{ alg = "{alg}", key = "{public_key(alg, secret).hex()}" }}]\n'
+    made = answer(
+        key, request_file, output, issuer=issuer, lifetime_s=_seconds(lifetime) if lifetime else None
     )
-
-
-def _answer(key: Path, request_file: Path, issuer: str | None, lifetime: str | None, output: Path) -> None:
-    import time
-
-    from organismctl.cli.output import say
-    from organismctl.files.ticket_papers import Issued, TicketBundle, load_request, write_bundle
-    from organismctl.identity.jwt import issue_jwt
-    from organismctl.identity.validator import JWT_CLASS
-
-    alg, secret = _read_key(key)
-    asked = load_request(request_file)
-    now, life = int(time.time()), _seconds(lifetime) if lifetime else asked.lifetime_s
-    tickets = tuple(
-        Issued(
-            holder.peer_id,
-            JWT_CLASS,
-            issue_jwt(
-                alg, secret, holder.peer_id, issued_at_s=now, expires_at_s=now + life,
-                issuer=issuer or (asked.issuers[0] if asked.issuers else None),
-                audience=asked.audiences[0] if asked.audiences else None,
-            ),
-        )
-        for holder in asked.holders
-    )  # fmt: skip
-    write_bundle(output, TicketBundle(asked.stable_id, tickets))
     say(
-        f"{len(tickets)} ticket(s) for {asked.span}, until {_time(now + life)}, in {output} (rehearsal issuer)"
+        f"{made.count} ticket(s) for {made.span}, until {_time(made.until_s)}, in {output} (rehearsal issuer)"
     )
-
-
-def _read_key(path: Path) -> tuple[str, bytes]:
-    import json
-
-    from organismctl.errors import InputError
-    from organismctl.files.secret import read_secret
-
-    try:
-        value = json.loads(read_secret(path).reveal())
-        alg, secret = value["alg"], bytes.fromhex(value["secret"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{path} is no issuer's key", advice="`tickets issue --new-key --key FILE` makes one"
-        ) from None
-    if alg not in ALGORITHMS:
-        raise InputError(f"{path} is a key of an unknown algorithm", advice=f"known: {', '.join(ALGORITHMS)}")
-    return alg, secret
 
 
 def _shown_files(files: list[Path]) -> list[dict[str, Any]]:
