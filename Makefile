@@ -53,6 +53,7 @@ docs: $(STAMP) ## Renew completions, command pages and schemas from the code
 	$(BIN)/python -m organismctl.cli.generate completions completions
 	$(BIN)/python -m organismctl.cli.generate docs docs/commands
 	$(BIN)/python -m organismctl.files.jsonschemas docs/schemas
+	$(BIN)/python -m organismctl.report.schema docs/schemas
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov
