@@ -6,15 +6,17 @@ uses, for the node that it names, with a horizon no earlier than the present one
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.errors import InputError, OrganismError, RefusedError
-from organismctl.files.atomic import write_atomic
+from organismctl.files.atomic import os_errors, write_atomic
 from organismctl.files.ticket_papers import Holder, Issued, TicketBundle, TicketRequest
 from organismctl.identity.digest import derive
+from organismctl.observe.ticket_files import MAX_TICKET, ticket_bytes, ticket_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,9 +96,7 @@ def make_request(
     current = [issuer.validator for issuer in member.issuers if issuer.state == "current"]
     if not current:
         raise InputError(f"{span} demands no ticket: organism.toml has no [[span.issuer]] for it")
-    unknown = sorted(set(nodes) - {node.name for node in deployment.nodes})
-    if unknown:
-        raise InputError(f"no node is called {unknown[0]!r}", advice="see [[node]] in deployment.toml")
+    _known_nodes(deployment, nodes)
     names: list[str] = []
     audiences: list[str] = []
     for validator in current:
@@ -139,11 +139,15 @@ def judge_bundle(
         )
     faults: list[str] = []
     taken: list[Renewed] = []
+    if deployment.span(member.name) is None:
+        faults.append(f"deployment.toml has no [[span]] {member.name!r} to name the tickets under")
     for ticket in bundle.tickets:
         try:
             taken.append(_judge(config, deployment, member, ticket, now_s, allow_earlier=allow_earlier))
         except RefusedError as error:
             faults.append(error.message)
+    names = [one.node.name for one in taken]
+    faults += [f"two tickets are for {name}" for name in dict.fromkeys(names) if names.count(name) > 1]
     if faults:
         raise RefusedError(
             "nothing was imported:\n  " + "\n  ".join(faults),
@@ -167,21 +171,31 @@ def _judge(
     if node is None:
         raise RefusedError(f"a ticket is for peer {ticket.peer_id.hex()[:10]}, which is no node of ours")
     verdicts = [judge(ticket.data, issuer, node.peer_id, config.network, now_s) for issuer in member.issuers]
-    verdict = next((one for one in verdicts if one.valid is not False), verdicts[0] if verdicts else None)
+    # A ticket that is proven under one issuer is not "unknown" because another's key is not here.
+    verdict = min(verdicts, key=lambda one: (True, None, False).index(one.valid), default=None)
     if verdict is None:
         raise RefusedError(f"{member.name} demands no ticket: organism.toml has no [[span.issuer]] for it")
     if verdict.valid is False:
         raise RefusedError(
             f"{node.name} × {member.name}: fails at step {verdict.failing_step}: {verdict.detail}"
         )
+    if ticket.ticket_class.hex() != ticket_value(ticket.data)["class"]:
+        raise RefusedError(
+            f"{node.name} × {member.name}: its bytes are not of the class that the bundle names"
+        )
     file = _file_of(deployment, member.name, node.name)
     path = deployment.resolve(file)
-    old = _present_horizon(path, config, member, node, now_s)
-    if old is not None and verdict.horizon_s is not None and verdict.horizon_s < old and not allow_earlier:
-        raise RefusedError(
-            f"{node.name} × {member.name}: its horizon is {old - verdict.horizon_s} s earlier than the present one's"
-        )
-    return Renewed(node, member, ticket, verdict, old, path, file)
+    old = _present(path, config, member, node, now_s)
+    if old is not None and not allow_earlier and (earlier := _earlier(verdict, old)):
+        raise RefusedError(f"{node.name} × {member.name}: its horizon is {earlier} than the present one's")
+    return Renewed(node, member, ticket, verdict, old.horizon_s if old is not None else None, path, file)
+
+
+def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:
+    """By how much the new horizon lies before the old one; empty when it does not."""
+    if new.horizon_s is None or (old.horizon_s is not None and new.horizon_s >= old.horizon_s):
+        return ""
+    return f"{old.horizon_s - new.horizon_s} s earlier" if old.horizon_s is not None else "earlier (never)"
 
 
 def _file_of(deployment: Deployment, span: str, node: str) -> str:
@@ -190,27 +204,37 @@ def _file_of(deployment: Deployment, span: str, node: str) -> str:
     return known or f"tickets/{node}.{span}.ticket"
 
 
-def _present_horizon(
+def _present(
     path: Path, config: OrganismConfig, member: SpannedMember, node: Node, now_s: int
-) -> int | None:
-    """The horizon of the ticket that is there now; ``None`` when there is none that admits."""
+) -> TicketVerdict | None:
+    """The verdict on the ticket that is there now; ``None`` when there is none that admits."""
     from organismctl.check.ticket_matrix import judge
     from organismctl.files.atomic import read_bounded
 
     try:
-        data = read_bounded(path, 64 << 10).strip()
+        data = ticket_bytes(read_bounded(path, MAX_TICKET))
     except OrganismError:
         return None
     verdicts = [judge(data, issuer, node.peer_id, config.network, now_s) for issuer in member.issuers]
-    return max((one.horizon_s for one in verdicts if one.valid and one.horizon_s is not None), default=None)
+    admitting = [one for one in verdicts if one.valid]
+    return max(
+        admitting,
+        key=lambda one: math.inf if one.horizon_s is None else one.horizon_s,
+        default=None,
+    )
 
 
 def place(deployment: Deployment, renewed: Sequence[Renewed]) -> None:
-    """Write the ticket files (0600, each atomically) and name them in deployment.toml."""
+    """Write the ticket files (0600, each atomically) and name them in deployment.toml.
+
+    Raises:
+        OrganismError: A file cannot be written; the rest of the bundle can be imported again.
+    """
     from organismctl.files.edit import edit, set_ticket
 
     for one in renewed:
-        one.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os_errors(one.path.parent, "create"):
+            one.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(one.path, one.ticket.data, 0o600)
     edit(deployment.path, *(set_ticket(one.span.name, one.node.name, one.file) for one in renewed))
 
@@ -258,21 +282,25 @@ def files_to_install(
     """Every ticket file of the chosen pairs that is there, as ``(node, spanned member, ticket)``.
 
     Raises:
-        InputError: A file that deployment.toml names is not there or cannot be read.
+        InputError: A spanned member or node is unknown.
+        OrganismError: A file that deployment.toml names is not there or cannot be read.
     """
-    import base64
-
     from organismctl.files.atomic import read_bounded
-    from organismctl.observe.ticket_files import ticket_value
 
     for name in spans:
         find_span(config, name)
+    _known_nodes(deployment, nodes)
     for side in deployment.spans:
         for one in side.tickets:
             node = deployment.node(one.node)
             if node is None or (spans and side.name not in spans) or (nodes and one.node not in nodes):
                 continue
-            value = ticket_value(read_bounded(deployment.resolve(one.file), 64 << 10))
-            data = str(value["data"])
-            raw = base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))
-            yield node, side.name, Issued(node.peer_id, bytes.fromhex(str(value["class"])), raw)
+            raw = read_bounded(deployment.resolve(one.file), MAX_TICKET)
+            kind = bytes.fromhex(str(ticket_value(raw)["class"]))
+            yield node, side.name, Issued(node.peer_id, kind, ticket_bytes(raw))
+
+
+def _known_nodes(deployment: Deployment, nodes: Sequence[str]) -> None:
+    unknown = sorted(set(nodes) - {node.name for node in deployment.nodes})
+    if unknown:
+        raise InputError(f"no node is called {unknown[0]!r}", advice="see [[node]] in deployment.toml")

@@ -83,9 +83,15 @@ def ticket_value(raw: bytes) -> dict[str, Json]:
     from organismctl.identity.digest import derive
     from organismctl.identity.validator import JWT_CLASS, TDX_CLASS
 
-    kind, data = (TDX_CLASS, raw) if raw.startswith(_ZSTD) else (JWT_CLASS, raw.strip())
+    data = ticket_bytes(raw)
+    kind = TDX_CLASS if data.startswith(_ZSTD) else JWT_CLASS
     return {
         "class": kind.hex(),
         "ticket_id": derive(kind, data).hex(),
         "data": base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii"),
     }
+
+
+def ticket_bytes(raw: bytes) -> bytes:
+    """The ticket itself: a JWT without the white space around it; a TDX ticket is binary and stays as it is."""
+    return raw if raw.startswith(_ZSTD) else raw.strip()
