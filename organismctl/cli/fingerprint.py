@@ -125,7 +125,7 @@ def diff(
 ) -> None:
     """Compare two configs: per field which identity it moves, who must act, and the verdict for integrators.
 
-    Exit codes: 0 no identity moves; 2 one moves.
+    Exit codes: 0 nothing moves; 2 an identity or a surface's id moves.
     """
     from organismctl.cli.output import emit, emit_json, table
     from organismctl.exits import Exit
@@ -151,7 +151,7 @@ def diff(
         lines.append(_pin("group id", found.old_group, found.new_group))
         lines.append(f"integrators  {found.verdict}; who must act: {', '.join(found.actors)}")
         emit("\n".join(lines), output)
-    raise typer.Exit(Exit.DRIFT if found.moves else Exit.OK)
+    raise typer.Exit(Exit.DRIFT if found.moves or found.verdict != "none" else Exit.OK)
 
 
 @app.command()

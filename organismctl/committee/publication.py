@@ -171,7 +171,11 @@ class Publication:
             return self._count(entry, signature.peer_id, signature.signature)
         if self._members and signature.peer_id not in self._members:
             return Verdict.STRANGER
-        if not self._members or signature.number < track.certified or signature.number >= track.certified + EARLY:
+        if (
+            not self._members
+            or signature.number < track.certified
+            or signature.number >= track.certified + EARLY
+        ):
             return Verdict.DROPPED
         track.early.setdefault(signature.number, {})[signature.peer_id] = signature.signature
         return Verdict.EARLY
