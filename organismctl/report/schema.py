@@ -4,198 +4,182 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from organismctl.check.codes import CODES
 from organismctl.check.finding import Status
 from organismctl.check.run import FAIL_ON
-from organismctl.exits import Exit
 from organismctl.observe.snapshot import CAUSES, SNAPSHOT_SCHEMA
 from organismctl.report.model import REPORT_SCHEMA
+from organismctl.report.schema_commands import SCHEMAS
+from organismctl.report.schema_parts import (
+    ANY_OBJECT,
+    EXIT,
+    FLAG,
+    FLAG_OR_NULL,
+    ID,
+    ID_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    WHOLE,
+    WHOLE_OR_NULL,
+    Schema,
+    closed,
+    many,
+    or_null,
+)
 from organismctl.report.status import STATUS_SCHEMA
 
-Schema = dict[str, Any]
-
-_TEXT: Schema = {"type": "string"}
-_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
-_WHOLE: Schema = {"type": "integer"}
-_WHOLE_OR_NULL: Schema = {"type": ["integer", "null"]}
-_FLAG: Schema = {"type": "boolean"}
-_FLAG_OR_NULL: Schema = {"type": ["boolean", "null"]}
-_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_ID_OR_NULL: Schema = {"anyOf": [_ID, {"type": "null"}]}
-_EXIT: Schema = {"enum": [int(code) for code in Exit if code is not Exit.USAGE]}
 _STATUS: Schema = {"enum": [status.value for status in Status]}
-_ANY_OBJECT: Schema = {"type": "object"}
 
-
-def _object(properties: dict[str, Schema], **more: Any) -> Schema:
-    """An object with exactly these keys, all of them there."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-        **more,
-    }
-
-
-def _list(of: Schema) -> Schema:
-    return {"type": "array", "items": of}
-
-
-def _or_null(of: Schema) -> Schema:
-    return {"anyOf": [of, {"type": "null"}]}
-
-
-_ORGANISM = _object(
+_ORGANISM = closed(
     {
-        "name": _TEXT,
-        "fingerprint": _ID_OR_NULL,
-        "group_id": _ID_OR_NULL,
-        "fingerprint_unknown": _TEXT_OR_NULL,
-        "group_id_unknown": _TEXT_OR_NULL,
+        "name": TEXT,
+        "fingerprint": ID_OR_NULL,
+        "group_id": ID_OR_NULL,
+        "fingerprint_unknown": TEXT_OR_NULL,
+        "group_id_unknown": TEXT_OR_NULL,
     }
 )
-_COUNTS = _object(dict.fromkeys(("bad", "unknown", "warn", "ok", "accepted"), _WHOLE))
-_FINDING = _object(
+_COUNTS = closed(dict.fromkeys(("bad", "unknown", "warn", "ok", "accepted"), WHOLE))
+_FINDING = closed(
     {
         "code": {"enum": list(CODES)},
         "status": _STATUS,
-        "subject": _TEXT,
-        "summary": _TEXT,
-        "exit": _EXIT,
-        "concerns": _list({"enum": ["committee", "integrators"]}),
-        "runbook": _TEXT_OR_NULL,
-        "accepted": _or_null(_object({"until": _TEXT, "reason": _TEXT})),
-        "place": _or_null(_object({"file": _TEXT, "line": _WHOLE_OR_NULL})),
-        "values": _ANY_OBJECT,
-        "limits": _ANY_OBJECT,
-        "sources": _list(_object({"source": _TEXT, "seen_ms": _WHOLE_OR_NULL})),
+        "subject": TEXT,
+        "summary": TEXT,
+        "exit": EXIT,
+        "concerns": many({"enum": ["committee", "integrators"]}),
+        "runbook": TEXT_OR_NULL,
+        "accepted": or_null(closed({"until": TEXT, "reason": TEXT})),
+        "place": or_null(closed({"file": TEXT, "line": WHOLE_OR_NULL})),
+        "values": ANY_OBJECT,
+        "limits": ANY_OBJECT,
+        "sources": many(closed({"source": TEXT, "seen_ms": WHOLE_OR_NULL})),
     }
 )
-_CHECK = _object(
+_CHECK = closed(
     {
         "schema": {"const": REPORT_SCHEMA},
-        "command": _TEXT,
+        "command": TEXT,
         "organism": _ORGANISM,
-        "judged_ms": _WHOLE,
-        "seen_ms": _WHOLE_OR_NULL,
-        "strict": _FLAG,
+        "judged_ms": WHOLE,
+        "seen_ms": WHOLE_OR_NULL,
+        "strict": FLAG,
         "fail_on": {"enum": list(FAIL_ON)},
-        "exit": _EXIT,
+        "exit": EXIT,
         "counts": _COUNTS,
-        "findings": _list(_FINDING),
+        "findings": many(_FINDING),
     }
 )
-_NODE = _object(
+_NODE = closed(
     {
-        "name": _TEXT,
-        "peer_id": _ID,
+        "name": TEXT,
+        "peer_id": ID,
         "life": {"enum": ["up", "stopped", "vouched", "gone", "unknown"]},
-        "role": _TEXT_OR_NULL,
-        "certified": _WHOLE_OR_NULL,
-        "version": _TEXT_OR_NULL,
-        "drained": _FLAG,
-        "reason": _TEXT_OR_NULL,
+        "role": TEXT_OR_NULL,
+        "certified": WHOLE_OR_NULL,
+        "version": TEXT_OR_NULL,
+        "drained": FLAG,
+        "reason": TEXT_OR_NULL,
     }
 )
-_SPAN = _object(
+_SPAN = closed(
     {
-        "name": _TEXT,
-        "kind": _TEXT,
-        "stable_id": _ID,
-        "pinned": _FLAG,
+        "name": TEXT,
+        "kind": TEXT,
+        "stable_id": ID,
+        "pinned": FLAG,
         "card": _STATUS,
-        "tickets_valid": _WHOLE,
-        "tickets_unknown": _WHOLE,
-        "committee": _WHOLE,
-        "horizon_ms": _WHOLE_OR_NULL,
-        "quorum_until_ms": _WHOLE_OR_NULL,
-        "tickets": _list(
-            _object(
+        "tickets_valid": WHOLE,
+        "tickets_unknown": WHOLE,
+        "committee": WHOLE,
+        "horizon_ms": WHOLE_OR_NULL,
+        "quorum_until_ms": WHOLE_OR_NULL,
+        "tickets": many(
+            closed(
                 {
-                    "node": _TEXT,
+                    "node": TEXT,
                     "state": {"enum": ["valid", "invalid", "missing", "unknown", "free"]},
-                    "horizon_ms": _WHOLE_OR_NULL,
-                    "failing_step": _TEXT_OR_NULL,
+                    "horizon_ms": WHOLE_OR_NULL,
+                    "failing_step": TEXT_OR_NULL,
                 }
             )
         ),
     }
 )
-_COMMITTEE = _object(
+_COMMITTEE = closed(
     {
-        "size": _WHOLE,
-        "needed": _WHOLE,
-        "there": _WHOLE,
-        "replicas": _WHOLE_OR_NULL,
-        "tolerance": _WHOLE_OR_NULL,
-        "one_host": _FLAG,
-        "roster_version": _WHOLE_OR_NULL,
-        "proposers": _list(_TEXT),
-        "epoch": _WHOLE_OR_NULL,
-        "ledger": _object({"height": _WHOLE_OR_NULL, "digest": _ID_OR_NULL, "alike": _FLAG_OR_NULL}),
-        "sealed": _FLAG,
-        "retirement": _TEXT_OR_NULL,
-        "lease": _TEXT_OR_NULL,
+        "size": WHOLE,
+        "needed": WHOLE,
+        "there": WHOLE,
+        "replicas": WHOLE_OR_NULL,
+        "tolerance": WHOLE_OR_NULL,
+        "one_host": FLAG,
+        "roster_version": WHOLE_OR_NULL,
+        "proposers": many(TEXT),
+        "epoch": WHOLE_OR_NULL,
+        "ledger": closed({"height": WHOLE_OR_NULL, "digest": ID_OR_NULL, "alike": FLAG_OR_NULL}),
+        "sealed": FLAG,
+        "retirement": TEXT_OR_NULL,
+        "lease": TEXT_OR_NULL,
     }
 )
-_STATUS_COMMAND = _object(
+_STATUS_COMMAND = closed(
     {
         "schema": {"const": STATUS_SCHEMA},
         "organism": _ORGANISM,
-        "judged_ms": _WHOLE,
-        "seen_ms": _WHOLE_OR_NULL,
-        "exit": _EXIT,
+        "judged_ms": WHOLE,
+        "seen_ms": WHOLE_OR_NULL,
+        "exit": EXIT,
         "counts": _COUNTS,
         "committee": _COMMITTEE,
-        "nodes": _list(_NODE),
-        "spans": _list(_SPAN),
-        "changes": _list(_object({"id": _TEXT, "state": _TEXT, "what": _TEXT, "waits_for": _TEXT_OR_NULL})),
-        "findings": _list(_FINDING),
+        "nodes": many(_NODE),
+        "spans": many(_SPAN),
+        "changes": many(closed({"id": TEXT, "state": TEXT, "what": TEXT, "waits_for": TEXT_OR_NULL})),
+        "findings": many(_FINDING),
     }
 )
-_FACT = _object(
+_FACT = closed(
     {
-        "kind": _TEXT,
-        "subject": _TEXT,
-        "source": _TEXT,
-        "seen_ms": _WHOLE_OR_NULL,
-        "took_ms": _WHOLE_OR_NULL,
-        "reason": _TEXT_OR_NULL,
+        "kind": TEXT,
+        "subject": TEXT,
+        "source": TEXT,
+        "seen_ms": WHOLE_OR_NULL,
+        "took_ms": WHOLE_OR_NULL,
+        "reason": TEXT_OR_NULL,
         "cause": {"enum": [*CAUSES, None]},
         "value": {},
     }
 )
-_SNAPSHOT = _object(
+_SNAPSHOT = closed(
     {
         "schema": {"const": SNAPSHOT_SCHEMA},
         "organism": _ORGANISM,
-        "taken_ms": _WHOLE,
-        "holds_tickets": _FLAG,
-        "facts": _list(_FACT),
+        "taken_ms": WHOLE,
+        "holds_tickets": FLAG,
+        "facts": many(_FACT),
     }
 )
-_CODE = _object(
+_CODE = closed(
     {
         "code": {"enum": list(CODES)},
-        "title": _TEXT,
-        "meaning": _TEXT,
-        "action": _TEXT,
+        "title": TEXT,
+        "meaning": TEXT,
+        "action": TEXT,
         "status": _STATUS,
-        "exit": _EXIT,
-        "runbook": _TEXT,
-        "concerns": _list({"enum": ["committee", "integrators"]}),
+        "exit": EXIT,
+        "runbook": TEXT,
+        "concerns": many({"enum": ["committee", "integrators"]}),
     }
 )
-_EXPLAIN = _object({"schema": {"const": 1}, "codes": _list(_CODE)})
+_EXPLAIN = closed({"schema": {"const": 1}, "codes": many(_CODE)})
 
 COMMANDS: dict[str, Schema] = {
     "check": _CHECK,
     "status": _STATUS_COMMAND,
     "snapshot": _SNAPSHOT,
     "explain": _EXPLAIN,
+    **SCHEMAS,
 }
 """File stem to schema."""
 
