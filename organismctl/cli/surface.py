@@ -125,32 +125,49 @@ def _handle(
     from organismctl.errors import InputError
     from organismctl.files.context import resolve_context
     from organismctl.files.organism import load_organism
-    from organismctl.identity.fingerprint import identity_of
+    from organismctl.identity.fingerprint import IdentityError, identity_of
     from organismctl.observe.surface import Pin
 
     context = resolve_context(organism, env=os.environ, cwd=Path.cwd())
     config = load_organism(context.organism_path).config
-    identity = identity_of(config)
+    try:
+        identity = identity_of(config)
+    except IdentityError as error:
+        # A published file's command is never run here: it is somebody else's.
+        raise InputError(
+            f"the pin cannot be made: {error}", advice="ask for an organism.toml of scheme declared"
+        ) from error
     names = list(identity.surface_ids)
-    name = surface or names[0]
+    name = surface or next(iter(names), None)
     if name not in names:
-        raise InputError(f"there is no surface {name!r}", advice=f"organism.toml has: {', '.join(names)}")
+        raise InputError(
+            f"there is no surface {name!r}" if name else "the organism has no surface",
+            advice=f"organism.toml has: {', '.join(names) or 'none'}",
+        )
     if config.genesis is None:
         raise InputError(
             "organism.toml has no [genesis], so a stranger can prove nothing",
             advice="ask the organism's operator for the published organism.toml",
         )
     pin = Pin(identity.fingerprint, config.genesis.roster, identity.surface_ids[name], name)
-    chosen = urls or _deployed(context.deployment_path)
-    if not chosen:
+    clients = [NodeClient(url) for url in urls] if urls else _deployed(context.deployment_path)
+    if not clients:
         raise InputError("no node is named", advice="give --url URL, once for each node")
-    return pin, [NodeClient(url) for url in chosen]
+    return pin, clients
 
 
-def _deployed(path: Path | None) -> list[str]:
+def _deployed(path: Path | None) -> list[NodeClient]:
+    from organismctl.committee.client import NodeClient
     from organismctl.files.deployment import load_deployment
 
-    return [] if path is None else [node.url for node in load_deployment(path).nodes if node.url]
+    if path is None:
+        return []
+    deployment = load_deployment(path)
+    return [
+        NodeClient(node.url, ca=deployment.resolve(node.ca) if node.ca else None)
+        for node in deployment.nodes
+        if node.url
+    ]
 
 
 class _Printer:

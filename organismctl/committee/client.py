@@ -114,7 +114,7 @@ class NodeClient(Http):
         """
         path = f"/v1/surfaces/{_part(surface)}/follow"
         with self._stream("GET", path, {"from": start}, None, BEAT_TIMEOUT_S) as response:
-            for line in self._lines(response):
+            for line in self._lines(response, BEAT_TIMEOUT_S):
                 if line:
                     yield self._checked(answers.read_line, line)
                 elif on_beat is not None:

@@ -242,11 +242,17 @@ class Http:
                 )
         return bytes(data)
 
-    def _lines(self, response: httpx2.Response) -> Iterator[bytes]:
-        rest = b""
+    def _lines(self, response: httpx2.Response, timeout: float) -> Iterator[bytes]:
+        rest, began = b"", time.monotonic()
         for chunk in response.iter_raw():
             *lines, rest = (rest + chunk).split(b"\n")
             yield from lines
+            if lines:
+                began = time.monotonic()
+            elif time.monotonic() - began > timeout:
+                raise UnreachableError(
+                    f"{self.url} did not finish a line in time", advice="is the node overloaded?"
+                )
             if len(rest) > MAX_LINE:
                 break
         if rest:

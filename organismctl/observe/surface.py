@@ -260,12 +260,20 @@ class Reader:
 
     def _replay(self, client: NodeClient) -> Iterator[SurfaceItem]:
         self.prover.learn(client)
+        ended = False
         while True:
-            page = client.items(self.prover.pin.surface, self.start, PAGE)
+            before = self.start
+            page = client.items(self.prover.pin.surface, before, PAGE)
             if not page.items:
                 return
             for data in page.items:
-                yield from self._take(data, client)
+                for item in self._take(data, client):
+                    if ended:
+                        raise UnprovenError(f"{client.url} serves item {item.seq} after the marker")
+                    yield item
+                    ended = item.retirement is not None
+            if self.start == before:
+                raise UnprovenError(f"{client.url} serves no item from {before} on, only earlier ones again")
 
     def _take(self, data: bytes, client: NodeClient) -> Iterator[SurfaceItem]:
         item = self.prover.item(data, client)

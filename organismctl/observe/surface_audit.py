@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from organismctl.errors import OrganismError, UnreachableError
+from organismctl.errors import OrganismError
 from organismctl.exits import Exit
 from organismctl.identity.digest import h
 from organismctl.identity.surface_item import encode_body
@@ -126,18 +126,14 @@ def _one(
     chain = b""
     try:
         for item in Reader([client], Prover(pin), start=start).read():
-            if row.marker is not None:
-                row.status, row.detail = BAD, f"item {item.seq} comes after the marker"
-                return row
             chain = h(chain + item.height.to_bytes(8, "little") + encode_body(item.item))
             row.digests[item.seq] = chain
             row.items, row.last_seq, row.marker = row.items + 1, item.seq, item.retirement
             on_items(row.items)
-    except UnreachableError as error:
-        row.status, row.detail = UNKNOWN, error.message
-        return row
     except OrganismError as error:
-        row.status, row.detail = BAD, error.message
+        # Busy, refusing or no node of ours: not seen, which is never the same as seen to be bad.
+        row.status = BAD if error.exit is Exit.UNHEALTHY else UNKNOWN
+        row.detail = error.message
         return row
     if row.marker is not None:
         row.detail = f"the marker is the last item, effective {row.marker.effective_at}"
@@ -152,9 +148,9 @@ def _compare(rows: Sequence[EndpointAudit]) -> None:
     """Two nodes that both prove must agree on every item that both serve."""
     whole = max((row for row in rows if row.status == OK), key=lambda row: row.items, default=None)
     for row in rows:
-        if whole is None or row is whole or row.status != OK or row.last_seq is None:
+        if whole is None or row is whole or row.status != OK:
             continue
-        if whole.digests.get(row.last_seq) != row.digests[row.last_seq]:
+        if row.last_seq is not None and whole.digests.get(row.last_seq) != row.digests[row.last_seq]:
             row.status, row.detail = BAD, f"up to seq {row.last_seq} it differs from {whole.endpoint}"
         elif row.marker is None and whole.marker is not None:
             row.status, row.detail = BAD, f"it lacks the marker that {whole.endpoint} serves"
