@@ -24,7 +24,7 @@ _organismctl() {
 _organismctl_words() {
     local words=""
     case "$1" in
-        "") words="init doctor status fingerprint lock check observe explain tickets rotate retire change committee surface --version --help --debug --no-color --quiet" ;;
+        "") words="init doctor status fingerprint lock check observe explain tickets rotate retire change committee surface --version --organism --help --debug --no-color --quiet" ;;
         "init") words="--from-example --list-examples --name --network --node --spare --span --help --debug --no-color --quiet" ;;
         "doctor") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "status") words="--organism --deployment --format --output --from --timeout --help --debug --no-color --quiet" ;;

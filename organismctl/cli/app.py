@@ -57,7 +57,9 @@ class LazyGroup(TyperGroup):
         module.app._add_completion = False
         command = get_command(module.app)
         command.name = cmd_name
-        return command
+        from organismctl.cli.examples import dress
+
+        return dress(command, cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by section, without importing any of them."""
@@ -89,8 +91,17 @@ app = typer.Typer(
 @app.callback()
 def root(
     version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
+    organism: str = typer.Option(
+        "",
+        "--organism",
+        metavar="NAME|PATH",
+        help="The organism of every command that is not told another: as ORGANISMCTL_ORGANISM.",
+        show_default=False,
+    ),
 ) -> None:
     """The operator's tool for composite organisms on mosaik."""
+    if organism:
+        os.environ["ORGANISMCTL_ORGANISM"] = organism
     if version:
         from organismctl import __version__
 

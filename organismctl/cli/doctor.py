@@ -24,7 +24,6 @@ def doctor(
     """Check versions, files, secrets, disk, clocks and reachability; each problem with its next step.
 
     Exit codes: 0 well (warnings too); 1 something must be mended here; 5 something could not be seen.
-    Examples: organismctl doctor; organismctl doctor --format json
     """
     from organismctl.cli.output import emit, emit_json, progress, table
     from organismctl.errors import UsageError

@@ -30,6 +30,7 @@ class Entry:
         commands: Names of the commands below.
         files: Whether its arguments are files.
         node: click's own object.
+        context: click's context of it, whose parents are the groups above.
     """
 
     path: tuple[str, ...]
@@ -38,6 +39,7 @@ class Entry:
     commands: tuple[str, ...]
     files: bool
     node: Any
+    context: Any
 
 
 def tree() -> list[Entry]:
@@ -64,7 +66,7 @@ def _walk(node: Any, path: tuple[str, ...], context: Any) -> Iterator[Entry]:
                 text = (parameter.help or "").split(";")[0].strip().rstrip(".")
                 options.append((name, text, takes, takes and "path" in parameter.type.name))
     summary = COMMANDS[path[0]].summary if len(path) == 1 else node.get_short_help_str(200)
-    yield Entry(path, summary, tuple(options), names, files, node)
+    yield Entry(path, summary, tuple(options), names, files, node, context)
     for name in names:
         below = node.get_command(context, name)
         yield from _walk(below, (*path, name), _context(below, context, name))
@@ -187,11 +189,7 @@ def _page(name: str, entries: list[Entry]) -> str:
 
 
 def _help(entry: Entry) -> str:
-    parent = None
-    for word in (NAME, *entry.path[:-1]):
-        parent = _context(command(), parent, word) if parent is None else _context(entry.node, parent, word)
-    context = _context(entry.node, parent, entry.path[-1])
-    return "\n".join(line.rstrip() for line in entry.node.get_help(context).splitlines())
+    return "\n".join(line.rstrip() for line in entry.node.get_help(entry.context).splitlines())
 
 
 def _summary(entries: list[Entry], path: tuple[str, ...]) -> str:

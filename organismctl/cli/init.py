@@ -18,6 +18,7 @@ EXAMPLES = {
     "composite": "three nodes and a spare that span two upstreams, each of them beside it",
 }
 FIRST_PORT = 7101
+WRITTEN = ("organism.toml", "deployment.toml")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -54,17 +55,14 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Draft organism.toml and deployment.toml: from an example, from flags, or by asking.
-
-    Examples: organismctl init demo --from-example composite;
-    organismctl init --name acme.settlement --network mosaik.universe --node node-a=http://127.0.0.1:7101
-    """
+    """Draft organism.toml and deployment.toml: from an example, from flags, or by asking."""
     from organismctl.cli.output import emit, say
     from organismctl.errors import InputError
 
     if list_examples:
         emit("\n".join(f"{key:<10} {text}" for key, text in EXAMPLES.items()))
         return
+    _refuse_overwriting(folder)
     if example is not None:
         if example not in EXAMPLES:
             raise InputError(
@@ -163,24 +161,31 @@ def _admission_key(folder: Path) -> str:
     return public_key("EdDSA", bytes.fromhex(json.loads(read_secret(path).reveal())["secret"])).hex()
 
 
-def _write(folder: Path, draft: Draft) -> list[Path]:
-    """Both files, or none: they are parsed before the first is written."""
+def _refuse_overwriting(folder: Path) -> None:
+    """Before anything is made: what is there already stays, and so does the folder as a whole."""
     from organismctl.errors import RefusedError
-    from organismctl.files.atomic import write_atomic
-    from organismctl.files.deployment import parse_deployment
-    from organismctl.files.drafts import draft_deployment, draft_organism
-    from organismctl.files.organism import parse_organism
 
-    paths = [folder / "organism.toml", folder / "deployment.toml"]
-    there = [str(path) for path in paths if path.exists()]
+    there = [str(folder / name) for name in WRITTEN if (folder / name).exists()]
     if there:
         raise RefusedError(
             f"{' and '.join(there)} is there already", advice="init never overwrites; name another folder"
         )
+
+
+def _write(folder: Path, draft: Draft) -> list[Path]:
+    """Both files, or none: they are parsed before the first is written."""
+    from organismctl.files.atomic import os_errors, write_atomic
+    from organismctl.files.deployment import parse_deployment
+    from organismctl.files.drafts import draft_deployment, draft_organism
+    from organismctl.files.organism import parse_organism
+
+    _refuse_overwriting(folder)
+    paths = [folder / name for name in WRITTEN]
     texts = [draft_organism(draft), draft_deployment(draft)]
     parse_organism(texts[0], str(paths[0]))
     parse_deployment(texts[1], paths[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    with os_errors(folder, "create"):
+        folder.mkdir(parents=True, exist_ok=True)
     for path, text in zip(paths, texts, strict=True):
         write_atomic(path, text.encode(), 0o644)
     return paths
@@ -193,8 +198,11 @@ def _example(folder: Path, example: str) -> list[Path]:
         return _write(folder, _upstream(folder, "example.upstream", 7201))
     written: list[Path] = []
     spans = []
-    for number, name in enumerate(("north", "south")):
-        home, port = folder / "upstreams" / name, 7201 + 100 * number
+    upstreams = {name: folder / "upstreams" / name for name in ("north", "south")}
+    for home in upstreams.values():
+        _refuse_overwriting(home)
+    for number, (name, home) in enumerate(upstreams.items()):
+        port = 7201 + 100 * number
         draft = _upstream(home, f"example.{name}", port)
         written += _write(home, draft)
         stanza = _stanza(draft_organism(draft), name) + _issuer(draft)

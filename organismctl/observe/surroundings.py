@@ -250,8 +250,10 @@ def _node(deployment: Deployment, node: Node) -> Surrounding:
     except OrganismError as error:
         return Surrounding(UNKNOWN, node.name, error.message, "is it running? `organismctl committee status`")
     now = status.get("now_ms")
-    skew = abs(now - (begin + end) / 2e6) if isinstance(now, int) else None
-    if skew is not None and skew > limits.clock_skew_ms + (end - begin) / 2e6:
+    if not isinstance(now, int):
+        return Surrounding(UNKNOWN, node.name, "its status tells no clock", "is it a node of this version?")
+    skew = abs(now - (begin + end) / 2e6)
+    if skew > limits.clock_skew_ms + (end - begin) / 2e6:
         return Surrounding(
             BAD, node.name, f"its clock is {skew / 1000:.1f} s from ours", "mend the clocks (NTP)"
         )

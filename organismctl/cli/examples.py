@@ -1,0 +1,166 @@
+"""What stands below every command's help: examples to copy, and its exit codes. Tests parse every example.
+
+Help texts that tell their exit codes themselves have none here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Help(NamedTuple):
+    """The foot of one command's help.
+
+    Attributes:
+        examples: Whole command lines.
+        exits: Its exit codes, or ``None`` when its text tells them.
+    """
+
+    examples: tuple[str, ...]
+    exits: str | None = None
+
+
+_READ = "0 shown; 1 a file holds problems; 64 usage."
+_RUN = "0 done, or parked; 1 an error; 4 refused as unsafe; 5 something could not be seen; 64 usage."
+_CHECK = "0 well; 2 to 6 by the worst finding (see `organismctl --help`); 1 an error; 64 usage."
+
+HELPS: dict[str, Help] = {
+    "init": Help(
+        (
+            "organismctl init rehearsal --from-example composite",
+            "organismctl init --name acme.settlement --network mosaik.universe --node node-a=http://127.0.0.1:7101",
+        ),
+        "0 written; 1 what was given holds problems; 4 a file is there already; 64 usage.",
+    ),
+    "doctor": Help(("organismctl doctor", "organismctl doctor --organism staging --format json")),
+    "status": Help(("organismctl status", "organismctl status --from seen.json --format json")),
+    "fingerprint show": Help(
+        ("organismctl fingerprint show", "organismctl fingerprint show --as-ref -o acme.ref.txt"), _READ
+    ),
+    "fingerprint explain": Help(
+        ("organismctl fingerprint explain", "organismctl fingerprint explain --format json -o preimage.json"),
+        _READ,
+    ),
+    "fingerprint diff": Help(("organismctl fingerprint diff deployed/organism.toml organism.toml",)),
+    "fingerprint check": Help(
+        (
+            "organismctl fingerprint check",
+            "organismctl fingerprint check --format github --fail-on integrators",
+            "organismctl fingerprint check --format junit -o fingerprint.xml",
+        )
+    ),
+    "lock init": Help(
+        ("organismctl lock init",),
+        "0 written; 1 a file holds problems; 4 there is a lock already; 64 usage.",
+    ),
+    "lock accept": Help(
+        (
+            'organismctl lock accept --reason "a third spanned member"',
+            'organismctl lock accept --reason "partial facts" --announcement 7',
+        ),
+        "0 accepted; 1 a file holds problems, or there is no lock; 64 usage.",
+    ),
+    "lock show": Help(("organismctl lock show", "organismctl lock show --format json"), _READ),
+    "check tickets": Help(
+        ("organismctl check tickets", "organismctl check tickets --at +7d --format prometheus"), _CHECK
+    ),
+    "check identity": Help(("organismctl check identity",), _CHECK),
+    "check committee": Help(
+        ("organismctl check committee", "organismctl check committee --from seen.json"), _CHECK
+    ),
+    "check fingerprint": Help(("organismctl check fingerprint --strict",), _CHECK),
+    "check all": Help(("organismctl check all", "organismctl check all --format junit -o all.xml"), _CHECK),
+    "observe": Help(("organismctl observe", "organismctl observe -o seen.json")),
+    "explain": Help(
+        ("organismctl explain TICKET-QUORUM", "organismctl explain --list"), "0 explained; 64 no such code."
+    ),
+    "tickets request": Help(
+        ("organismctl tickets request --span acme-mainnet --lifetime 30d -o request.json",),
+        "0 written; 1 the spanned member or a node is unknown; 64 usage.",
+    ),
+    "tickets show": Help(("organismctl tickets show", "organismctl tickets show bundle.json"), _READ),
+    "tickets import": Help(
+        ("organismctl tickets import bundle.json",),
+        "0 placed; 1 it is no bundle; 4 a ticket in it would not admit its node, nothing was written; 64 usage.",
+    ),
+    "tickets install": Help(
+        ("organismctl tickets install", "organismctl tickets install --span acme-mainnet --node node-a"),
+        "0 seen on every node; 1 an error; 4 a node refuses one; 5 a node does not answer; 64 usage.",
+    ),
+    "tickets issue": Help(
+        (
+            "organismctl tickets issue --new-key --key issuer.key --issuer acme",
+            "organismctl tickets issue --key issuer.key --request request.json -o bundle.json",
+        ),
+        "0 issued; 1 the key or the request cannot be used; 64 usage.",
+    ),
+    "rotate member": Help(
+        (
+            "organismctl rotate member --out node-a --in node-d --dry-run",
+            "organismctl rotate member --dead node-b --in node-d",
+        ),
+        "0 done, or parked; 1 an error; 2 --dry-run: there is something to do; 4 refused as unsafe; "
+        "5 something could not be seen; 64 usage.",
+    ),
+    "retire": Help(
+        (
+            "organismctl retire --effective-at 2026-12-01T00:00Z --dry-run",
+            "organismctl retire --effective-at tick:123456 --fallback 2026-12-02T00:00Z --plan-out plan.json",
+        ),
+        "0 done, or parked; 1 an error; 2 --dry-run: there is something to do; 4 refused as unsafe; "
+        "5 something could not be seen; 64 usage.",
+    ),
+    "retire amend": Help(("organismctl retire amend --effective-at 2026-12-08T00:00Z",), _RUN),
+    "retire cancel": Help(("organismctl retire cancel",), _RUN),
+    "retire verify": Help(
+        ("organismctl retire verify", "organismctl retire verify --format json"),
+        "0 every surface ends with the marker; 5 one could not be read; 6 one does not; 1 an error; 64 usage.",
+    ),
+    "change list": Help(("organismctl change list", "organismctl change list --format json"), _READ),
+    "change show": Help(("organismctl change show", "organismctl change show --format json"), _READ),
+    "change history": Help(("organismctl change history",), _READ),
+    "change resume": Help(("organismctl change resume", "organismctl change resume --yes --wait 10m"), _RUN),
+    "change takeover": Help(("organismctl change takeover --organism acme",), _RUN),
+    "change abort": Help(("organismctl change abort",), _RUN),
+    "change apply": Help(
+        ("organismctl change apply plan.json --dry-run", "organismctl change apply plan.json --yes"),
+        "0 done, or parked; 1 an error; 2 --dry-run: there is something to do; 4 the world has moved since, or it "
+        "is unsafe; 5 something could not be seen; 64 usage.",
+    ),
+    "committee init": Help(
+        ("organismctl committee init", "organismctl committee init --node node-d --join"),
+        "0 all is there; 1 the files hold problems; 4 the committee has moved on; 64 usage.",
+    ),
+    "committee serve": Help(
+        ("organismctl committee serve --node node-a", "organismctl committee serve --node node-a --detach"),
+        "0 it ended in order, or runs in the background; 1 an error; 4 its ledger is in use, or a secret is open "
+        "to others; 64 usage.",
+    ),
+    "committee stop": Help(
+        ("organismctl committee stop --node node-a", "organismctl committee stop --node node-a --check")
+    ),
+    "committee status": Help(
+        ("organismctl committee status",), "0 all run; 5 one cannot be told; 6 one is off; 1 an error."
+    ),
+    "surface read": Help(
+        (
+            "organismctl surface read --url http://127.0.0.1:7101 --follow",
+            "organismctl surface read --from 100 --limit 10 --format jsonl",
+        )
+    ),
+    "surface verify": Help(("organismctl surface verify", "organismctl surface verify --retired")),
+}
+"""A command's words to the foot of its help."""
+
+
+def dress(command: Any, path: str) -> Any:
+    """Give a click command, and those below it, their feet."""
+    foot = HELPS.get(path)
+    if foot is not None:
+        # A backspace on a line of its own keeps click from re-wrapping the lines that follow.
+        lines = ["\b", "Examples:", *(f"  {line}" for line in foot.examples)]
+        exits = f"\n\nExit codes: {foot.exits}" if foot.exits else ""
+        command.epilog = "\n".join(lines) + exits
+    for name, below in getattr(command, "commands", {}).items():
+        dress(below, f"{path} {name}")
+    return command
