@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from organismctl.identity.jws import public_key, sign, verifier
@@ -189,12 +190,11 @@ def _json_object(data: bytes, step: str) -> list[tuple[str, Any]]:
     try:
         text = data.decode()
         _check_depth(text)
-        pairs = json.loads(
-            text, object_pairs_hook=_Pairs, parse_int=_integer, parse_float=_float, parse_constant=_float
-        )
+        pairs = _DECODER.decode(text)
         if not isinstance(pairs, _Pairs):
             raise ValueError  # noqa: TRY004 # one exit for everything that serde refuses
-        json.dumps(pairs, ensure_ascii=False).encode()
+        if "\\u" in text:  # only an escape can bring in a lone surrogate, which does not encode
+            json.dumps(pairs, ensure_ascii=False).encode()
     except ValueError:
         raise _StepError(step, "not a JSON object") from None
     return pairs
@@ -231,12 +231,19 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its repeated keys."""
 
 
+# Made once: a decoder costs as much as a ticket's claims.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_Pairs, parse_int=_integer, parse_float=_float, parse_constant=_float
+)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, _Pairs):
         return {key: _plain(item) for key, item in value}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
+@lru_cache(maxsize=64)
 def _algorithm(header: str) -> str:
     alg = dict(_json_object(_base64(header, "header"), "header")).get("alg")
     if not isinstance(alg, str):
