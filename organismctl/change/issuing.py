@@ -100,4 +100,6 @@ def _read_key(path: Path) -> tuple[str, bytes]:
         ) from None
     if alg not in SCALAR:
         raise InputError(f"{path} is a key of an unknown algorithm", advice=f"known: {', '.join(SCALAR)}")
+    if len(secret) != SCALAR[alg] or not any(secret):
+        raise InputError(f"{path} is no {alg} key: it has another length", advice="make a new one")
     return alg, secret

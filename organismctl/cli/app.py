@@ -88,9 +88,20 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    """Eager, so that no command has to follow; alone it is answered before typer loads."""
+    if wanted:
+        from organismctl import __version__
+
+        sys.stdout.write(f"organismctl {__version__}\n")
+        raise typer.Exit(Exit.OK)
+
+
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
+    version: bool = typer.Option(
+        False, "--version", "-V", help="Print the version and exit.", callback=_version, is_eager=True
+    ),
     organism: str = typer.Option(
         "",
         "--organism",
@@ -102,11 +113,7 @@ def root(
     """The operator's tool for composite organisms on mosaik."""
     if organism:
         os.environ["ORGANISMCTL_ORGANISM"] = organism
-    if version:
-        from organismctl import __version__
-
-        sys.stdout.write(f"organismctl {__version__}\n")
-        raise typer.Exit(Exit.OK)
+    del version
 
 
 def run(argv: Sequence[str]) -> int:
@@ -116,24 +123,22 @@ def run(argv: Sequence[str]) -> int:
         argv: The arguments, without the program's name.
 
     Returns:
-        The exit code; nothing is raised, but a defect with ``--debug``.
+        The exit code; nothing is raised. With ``--debug`` a traceback goes to standard error first.
     """
     arguments = _take_global_flags(argv)
     debug = bool(os.environ.get("ORGANISMCTL_DEBUG"))
     try:
         return _invoke(arguments)
     except OrganismError as error:
-        if debug:
-            raise
-        return _fail(error)
+        _trace(debug)
+        return _fail(error, arguments)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
         _drop_stdout()
         return Exit.OK
-    except Exception as error:
-        if debug:
-            raise
+    except Exception as error:  # noqa: BLE001 # the one place where a defect is told instead of shown raw
+        _trace(debug)
         return _defect(error)
 
 
@@ -152,6 +157,8 @@ def _invoke(arguments: list[str]) -> int:
         return _say("interrupted", INTERRUPTED)
     except ClickException as error:
         return _say(f"error: {error.format_message()}", Exit.USAGE)
+    if code == INTERRUPTED:  # typer's own word for Ctrl-C
+        return _say("interrupted", INTERRUPTED)
     return int(code) if isinstance(code, int) else Exit.OK
 
 
@@ -175,12 +182,15 @@ def _usage(error: UsageError) -> int:
     return _say("\n".join(lines), Exit.USAGE)
 
 
-def _fail(error: OrganismError) -> int:
+def _fail(error: OrganismError, arguments: Sequence[str]) -> int:
     lines = [f"error: {error.message}"]
     if isinstance(error, InputError):
         lines += [f"  {problem}" for problem in error.problems]
-    if error.advice:
-        lines.append(f"  next: {error.advice}")
+    advice = error.advice
+    if advice is None and error.exit is Exit.USAGE:
+        advice = " ".join(["organismctl", *(word for word in arguments[:1] if word in COMMANDS), "--help"])
+    if advice:
+        lines.append(f"  next: {advice}")
     return _say("\n".join(lines), error.exit)
 
 
@@ -190,6 +200,13 @@ def _defect(error: Exception) -> int:
         "  next: run it again with --debug and report the traceback; nothing of yours is wrong",
         Exit.ERROR,
     )
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        import traceback
+
+        _say(traceback.format_exc(), Exit.ERROR)
 
 
 def _say(text: str, code: int) -> int:

@@ -18,6 +18,8 @@ _FORBIDDEN = (
     *(code for code in (*range(32), *range(127, 160)) if code not in (9, 10)),
     *(0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
 )
+# What a terminal would obey may stand in JSON only in its escaped form, which means the same.
+_ESCAPED = {code: f"\\u{code:04x}" for code in _FORBIDDEN if code > 31}
 _CONTROL = dict.fromkeys(_FORBIDDEN, "\N{REPLACEMENT CHARACTER}")
 
 
@@ -59,7 +61,9 @@ def emit_json(value: Any, to: Path | None = None) -> None:
     """JSON, indented, to standard output or a file."""
     import json
 
-    emit(json.dumps(value, indent=2, ensure_ascii=False), to)
+    text = json.dumps(value, indent=2, ensure_ascii=False).translate(_ESCAPED)
+    # Lone surrogates, which JSON can spell but no file can hold, leave as they came: escaped.
+    emit(text.encode(errors="backslashreplace").decode(), to)
 
 
 def say(text: str) -> None:

@@ -183,7 +183,7 @@ class _Printer:
         if self._json:
             import json
 
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(row) + "\n")
         else:
             from organismctl.cli.output import clean
 

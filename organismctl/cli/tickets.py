@@ -55,11 +55,13 @@ def request(
 ) -> None:
     """Write what to send to the issuer of a spanned member: our nodes' peer ids, never a secret."""
     from organismctl.change.renewal import make_request
+    from organismctl.change.wiring import identity_here
     from organismctl.cli.output import emit, say
     from organismctl.files.ticket_papers import render_request
 
-    _, loaded, deployment = _open(organism)
-    made = make_request(loaded, deployment, span, node or (), _seconds(lifetime), _fingerprint(loaded))
+    context, loaded, deployment = _open(organism)
+    pin = identity_here(loaded.config, context.organism_path.parent).fingerprint
+    made = make_request(loaded, deployment, span, node or (), _seconds(lifetime), pin)
     emit(render_request(made).decode(), output)
     side = deployment.span(span)
     to = f" to {side.contact}" if side is not None and side.contact else ""
@@ -82,10 +84,11 @@ def show(
     if _json(output_format):
         emit_json({"schema": 1, "tickets": rows})
         return
-    head = ["ticket", "kind", "id", "issuer", "holder", "issued", "expires"]
+    head = ["ticket", "kind", "id", "issuer", "holder", "issued", "expires", "problem"]
     cells = [
-        [row["subject"], row["kind"], row["ticket_id"][:10], *(str(row[key] or "-") for key in ("issuer", "holder")),
-         _time(row["issued_at_s"]), _time(row["expires_at_s"]) if not row["never_expires"] else "never"]
+        [row["subject"], row["kind"], (row["ticket_id"] or "-")[:10], row["issuer"] or "-", (row["holder"] or "-")[:10],
+         _time(row["issued_at_s"]), "never" if row["never_expires"] else _time(row["expires_at_s"]),
+         row["problem"] or ""]
         for row in rows
     ]  # fmt: skip
     emit(table(cells, head) if cells else "no tickets")
@@ -140,7 +143,7 @@ def install(
     from organismctl.exits import worst
 
     _, loaded, deployment = _open(organism)
-    codes = [Exit.OK]
+    codes, deadline_s = [Exit.OK], _seconds(wait)
     pairs = list(renewal.files_to_install(loaded.config, deployment, span or (), node or ()))
     if not pairs:
         emit("no ticket files to install")
@@ -149,7 +152,7 @@ def install(
             try:
                 with _client(deployment, place) as client:
                     renewal.install(
-                        client, name, ticket, deadline_s=_seconds(wait), replace=not keep_old,
+                        client, name, ticket, deadline_s=deadline_s, replace=not keep_old,
                         waiting=told.seconds,
                     )  # fmt: skip
             except OrganismError as error:
@@ -202,50 +205,53 @@ def issue(
 def _shown_files(files: list[Path]) -> list[dict[str, Any]]:
     from organismctl.files.atomic import read_bounded
     from organismctl.files.ticket_papers import load_bundle
-    from organismctl.observe.ticket_files import ticket_value
 
     rows = []
     for path in files:
         raw = read_bounded(path, 4 << 20)
         if raw.lstrip().startswith(b"{"):
             bundle = load_bundle(path)
-            rows += [
-                _row(f"{path} {one.peer_id.hex()[:10]}", ticket_value(one.data)) for one in bundle.tickets
-            ]
+            rows += [_row(f"{path} {one.peer_id.hex()[:10]}", one.data) for one in bundle.tickets]
         else:
-            rows.append(_row(str(path), ticket_value(raw)))
+            rows.append(_row(str(path), raw))
     return rows
 
 
 def _shown_ours(organism: str | None) -> list[dict[str, Any]]:
+    from organismctl.errors import OrganismError
     from organismctl.files.atomic import read_bounded
-    from organismctl.observe.ticket_files import ticket_value
+    from organismctl.observe.ticket_files import MAX_TICKET
 
     _, _, deployment = _open(organism)
-    return [
-        _row(f"{one.node} × {side.name}", ticket_value(read_bounded(deployment.resolve(one.file), 64 << 10)))
-        for side in deployment.spans
-        for one in side.tickets
-        if deployment.resolve(one.file).exists()
-    ]
+    rows = []
+    for side in deployment.spans:
+        for one in side.tickets:
+            subject = f"{one.node} × {side.name}"
+            try:
+                rows.append(_row(subject, read_bounded(deployment.resolve(one.file), MAX_TICKET)))
+            except OrganismError as error:
+                rows.append(_blank(subject) | {"problem": error.message})
+    return rows
 
 
-def _row(subject: str, value: dict[str, Any]) -> dict[str, Any]:
-    import base64
-
-    from organismctl.identity.validator import JWT_CLASS
-
-    text = str(value["data"])
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    row: dict[str, Any] = {
-        "subject": subject, "ticket_id": value["ticket_id"], "kind": "jwt", "issuer": None, "holder": None,
+def _blank(subject: str) -> dict[str, Any]:
+    return {
+        "subject": subject, "ticket_id": None, "kind": "jwt", "issuer": None, "holder": None,
         "issued_at_s": None, "expires_at_s": None, "not_before_s": None, "never_expires": False, "problem": None,
     }  # fmt: skip
+
+
+def _row(subject: str, raw: bytes) -> dict[str, Any]:
+    from organismctl.identity.validator import JWT_CLASS
+    from organismctl.observe.ticket_files import ticket_bytes, ticket_value
+
+    value = ticket_value(raw)
+    is_jwt = value["class"] == JWT_CLASS.hex()
+    row = _blank(subject) | {"ticket_id": value["ticket_id"], "kind": "jwt" if is_jwt else "tdx"}
     try:
-        row |= _jwt_row(data) if value["class"] == JWT_CLASS.hex() else _tdx_row(data)
+        row |= _jwt_row(ticket_bytes(raw)) if is_jwt else _tdx_row(raw)
     except ValueError as error:
         row["problem"] = str(error)
-        row["issuer"] = f"unreadable: {error}"
     return row
 
 
@@ -255,7 +261,7 @@ def _jwt_row(data: bytes) -> dict[str, Any]:
     claims = inspect_jwt(data).registered
     return {
         "issuer": claims.get("iss"),
-        "holder": str(claims.get("sub", ""))[:10] or None,
+        "holder": claims.get("sub"),
         "issued_at_s": claims.get("iat"),
         "not_before_s": claims.get("nbf"),
         "expires_at_s": claims.get("exp"),
@@ -268,8 +274,7 @@ def _tdx_row(data: bytes) -> dict[str, Any]:
 
     ticket = decode_tdx(data)
     return {
-        "kind": "tdx",
-        "holder": ticket.peer_id.hex()[:10],
+        "holder": ticket.peer_id.hex(),
         "issued_at_s": ticket.quoted_at_s,
         "expires_at_s": ticket.expires_at_s,
         "never_expires": ticket.expires_at_s is None,
@@ -312,12 +317,6 @@ def _client(deployment: Deployment, node: Any) -> Any:
         node.url, token=read_secret(deployment.resolve(token)).reveal(), ca=ca,
         timeout=deployment.thresholds.probe_timeout_ms / 1000,
     )  # fmt: skip
-
-
-def _fingerprint(loaded: LoadedOrganism) -> bytes:
-    from organismctl.identity.fingerprint import identity_of
-
-    return identity_of(loaded.config).fingerprint
 
 
 def _seconds(text: str) -> int:

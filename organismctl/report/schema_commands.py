@@ -95,7 +95,7 @@ _TICKETS_SHOW = closed(
             closed(
                 {
                     "subject": TEXT,
-                    "ticket_id": ID,
+                    "ticket_id": ID_OR_NULL,
                     "kind": one_of("jwt", "tdx"),
                     "issuer": TEXT_OR_NULL,
                     "holder": TEXT_OR_NULL,
