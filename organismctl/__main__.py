@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -10,7 +11,12 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from organismctl import __version__
 
-        sys.stdout.write(f"organismctl {__version__}\n")
+        try:
+            sys.stdout.write(f"organismctl {__version__}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader left; without this the interpreter would complain at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     from organismctl.cli.app import run
 

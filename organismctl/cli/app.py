@@ -153,6 +153,11 @@ def _invoke(arguments: list[str]) -> int:
         sys.stdout.flush()
     except UsageError as error:
         return _usage(error)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            # click ends the process with 1 when a reader leaves; that is for run() to say.
+            raise end.__context__ from None
+        raise
     except typer.Abort:
         return _say("interrupted", INTERRUPTED)
     except ClickException as error:

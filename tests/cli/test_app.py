@@ -194,6 +194,17 @@ def test_a_reader_who_leaves_is_no_error(acme: Path) -> None:
     assert done.returncode in (0, 141)
 
 
+@pytest.mark.parametrize("argv", [["fingerprint", "show"], ["--help"], ["--version"], ["explain", "--list"]])
+def test_a_reader_who_has_left_before_the_first_word_is_no_error(acme: Path, argv: list[str]) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        done = subprocess.run([SCRIPT, *argv], cwd=acme, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_control_c_ends_with_130_and_no_traceback(here: Path) -> None:
     folder = here / "ticker"
     assert process("init", str(folder), "--from-example", "upstream").returncode == 0
