@@ -19,11 +19,11 @@ from organismctl.cli.changing import (
     json_lines,
     open_desk,
     run_plan,
-    say,
     show,
     tell_end,
     wants_json,
 )
+from organismctl.cli.output import say
 
 if TYPE_CHECKING:
     from organismctl.change.desk import Desk

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from organismctl.cli.output import clean, emit, json_text, on_terminal, prompt, say
+from organismctl.cli.output import confirm as ask_first
 from organismctl.exits import Exit
 
 if TYPE_CHECKING:
@@ -58,11 +60,11 @@ class Teller:
 
     def step(self, number: int, count: int, title: str) -> None:
         """See :meth:`Narrator.step`."""
-        say(f"[{number}/{count}] {title}")
+        say(_one_line(f"[{number}/{count}] {title}"))
 
     def say(self, text: str) -> None:
         """See :meth:`Narrator.say`."""
-        say(f"      {text}")
+        say(_one_line(f"      {text}"))
 
     def waiting(self, what: str, since_s: float, until_s: float, blocker: str | None) -> None:
         """See :meth:`Narrator.waiting`: after a second, then whenever it changes, and every five seconds."""
@@ -72,26 +74,17 @@ class Teller:
             return
         self._told = (what, now)
         who = f"; blocked by {blocker}" if blocker else ""
-        say(f"      waiting for {what}; {since_s:.0f} s already, at most {until_s:.0f} s{who}")
+        say(_one_line(f"      waiting for {what}; {since_s:.0f} s already, at most {until_s:.0f} s{who}"))
 
 
-def say(text: str) -> None:
-    """One line of narration, on standard error, free of control characters."""
-    from organismctl.change.canonical import clean
-
-    sys.stderr.write(clean(text, 4000) + "\n")
-    sys.stderr.flush()
+def _one_line(text: str) -> str:
+    """Narration may quote what a node said; it never looks like a line of ours."""
+    return " ⏎ ".join(text.splitlines())
 
 
 def show(text: str) -> None:
-    """Data, on standard output."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
-
-
-def on_terminal() -> bool:
-    """Whether somebody can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Data, on standard output, free of control characters."""
+    emit(clean(text))
 
 
 def open_desk(
@@ -137,49 +130,19 @@ def seconds(text: str, option: str) -> float:
 
 def ask_done(question: str) -> bool:
     """Ask a person whether something has been done."""
-    say(question)
-    sys.stderr.write("  yes or no: ")
-    sys.stderr.flush()
+    prompt(f"{question}\n  yes or no: ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def confirm(desk: Desk, what: str, *, yes: bool, destructive: bool) -> None:
-    """Ask before acting; destructive changes have the organism's name retyped.
-
-    Args:
-        desk: Names the target.
-        what: What is about to be done.
-        yes: ``--yes`` was given.
-        destructive: Whether it cannot be taken back.
-
-    Raises:
-        UsageError: Nobody can be asked, and ``--yes`` was not given.
-        RefusedError: The person said no.
-    """
-    from organismctl.errors import RefusedError, UsageError
-
-    if yes:
-        return
-    if not on_terminal():
-        raise UsageError(
-            f"{desk.organism}: {what} needs a confirmation, and this is no terminal",
-            advice="look at the plan with --dry-run, then give --yes",
-        )
-    wanted = desk.organism if destructive else "yes"
-    word = f"its name, {desk.organism}," if destructive else "yes"
-    say(f"{desk.organism}: {what}")
-    sys.stderr.write(f"  type {word} to go on: ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != wanted:
-        raise RefusedError("not confirmed; nothing was done")
+    """Ask before acting, see :func:`organismctl.cli.output.confirm`; the target is the desk's organism."""
+    ask_first(desk.organism, what, yes=yes, destructive=destructive)
 
 
 def tell_plan(plan: Plan, *, as_json: bool) -> None:
     """Print a plan: JSON on standard output, or a person's view of it."""
     if as_json:
-        import json
-
-        show(json.dumps(plan.as_json(), indent=2, ensure_ascii=False))
+        show(json_text(plan.as_json()))
         return
     moves = plan.moves
     moved = f"fingerprint {moves.fingerprint}, group id {moves.group_id}, integrators {moves.integrators}"
@@ -254,17 +217,13 @@ def tell_end(desk: Desk, run: Callable[[], View], *, as_json: bool) -> None:
         raise typer.Exit(parked.exit) from parked
     say(f"{desk.organism}: {view.plan.what}: {view.state.value}")
     if as_json:
-        import json
-
-        show(json.dumps(view.as_json(), indent=2, ensure_ascii=False))
+        show(json_text(view.as_json()))
     raise typer.Exit(Exit.OK)
 
 
 def json_lines(value: Any) -> str:
     """JSON for standard output."""
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json_text(value)
 
 
 def wants_json(chosen: str) -> bool:

@@ -57,20 +57,30 @@ def emit(text: str, to: Path | None = None) -> None:
     write_atomic(to, text.encode())
 
 
-def emit_json(value: Any, to: Path | None = None) -> None:
-    """JSON, indented, to standard output or a file."""
+def json_text(value: Any) -> str:
+    """JSON, indented; what a terminal would obey stands escaped."""
     import json
 
     text = json.dumps(value, indent=2, ensure_ascii=False).translate(_ESCAPED)
     # Lone surrogates, which JSON can spell but no file can hold, leave as they came: escaped.
-    emit(text.encode(errors="backslashreplace").decode(), to)
+    return text.encode(errors="backslashreplace").decode()
+
+
+def emit_json(value: Any, to: Path | None = None) -> None:
+    """JSON, indented, to standard output or a file."""
+    emit(json_text(value), to)
 
 
 def say(text: str) -> None:
     """Narration, on standard error; silent with ``--quiet``."""
     if not os.environ.get("ORGANISMCTL_QUIET"):
-        sys.stderr.write(clean(text) + "\n")
-        sys.stderr.flush()
+        prompt(text + "\n")
+
+
+def prompt(text: str) -> None:
+    """What a person is asked, on standard error; with ``--quiet`` too."""
+    sys.stderr.write(clean(text))
+    sys.stderr.flush()
 
 
 def table(rows: list[list[str]], head: list[str] | None = None) -> str:
@@ -101,8 +111,7 @@ def ask(question: str, default: str | None = None) -> str:
         raise UsageError(
             f"{question}: this is no terminal, so nobody can be asked", advice="give it as an option"
         )
-    sys.stderr.write(clean(f"{question}{f' [{default}]' if default else ''}: "))
-    sys.stderr.flush()
+    prompt(f"{question}{f' [{default}]' if default else ''}: ")
     return sys.stdin.readline().strip() or (default or "")
 
 
@@ -125,10 +134,11 @@ def confirm(target: str, what: str, *, yes: bool, destructive: bool = False) -> 
         return
     if not on_terminal():
         raise UsageError(
-            f"{target}: {what} needs a confirmation, and this is no terminal", advice="give --yes"
+            f"{target}: {what} needs a confirmation, and this is no terminal",
+            advice="look first (most commands have --dry-run), then give --yes",
         )
     wanted = target if destructive else "yes"
-    say(f"{target}: {what}")
+    prompt(f"{target}: {what}\n")
     if ask(f"  type {'its name, ' + target + ',' if destructive else 'yes'} to go on") != wanted:
         raise RefusedError("not confirmed; nothing was done")
 
