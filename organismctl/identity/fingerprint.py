@@ -216,7 +216,12 @@ def _from_exec(result: Mapping[str, object]) -> Identity:
     pin = _hex(result, "fingerprint")
     if pin is None:
         raise IdentityError("scheme exec: the answer has no fingerprint")
-    ids = {str(name): _hex(surfaces, name) or b"" for name in surfaces}
+    ids: dict[str, bytes] = {}
+    for name in surfaces:
+        found = _hex(surfaces, name)
+        if found is None:
+            raise IdentityError(f"scheme exec: surface_ids.{name} is not 64 hex characters")
+        ids[str(name)] = found
     return Identity("exec", pin, _hex(result, "stable_id"), _hex(result, "machine_signature"), ids)
 
 
