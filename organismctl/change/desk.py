@@ -187,7 +187,7 @@ class Desk:
         found = []
         for change in self.store.ids():
             try:
-                found.append(self.store.load(change, lease_of=lease))
+                found.append(self.store.load(change, lease_of=lease, deep=False))
             except OrganismError as exc:
                 self.narrator.say(f"change {change} cannot be read: {exc.message}")
         return found
