@@ -15,7 +15,7 @@ _organismctl() {
     done
     case "$previous" in
         --format) COMPREPLY=($(compgen -W "table json junit github prometheus jsonl" -- "$current")); return ;;
-        --accept-risk|--alg|--announcement|--at|--bind|--dead|--deployment|--effective-at|--fail-on|--fallback|--from|--from-example|--in|--issuer|--key|--lifetime|--limit|--name|--network|--node|--organism|--out|--output|--patience|--plan-out|--reason|--replacement|--request|--span|--spare|--surface|--timeout|--tls-cert|--tls-key|--url|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --accept-risk|--acl|--alg|--announcement|--at|--bind|--dead|--deployment|--effective-at|--fail-on|--fallback|--from|--from-example|--in|--issuer|--key|--lifetime|--limit|--name|--network|--node|--organism|--out|--output|--patience|--plan-out|--reason|--replacement|--request|--span|--spare|--surface|--timeout|--tls-cert|--tls-key|--url|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
     words="$(_organismctl_words "$path")"
     COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -25,7 +25,7 @@ _organismctl_words() {
     local words=""
     case "$1" in
         "") words="init doctor status fingerprint lock check observe explain tickets rotate retire change committee surface --version --organism --help --debug --no-color --quiet" ;;
-        "init") words="--from-example --list-examples --name --network --node --spare --span --help --debug --no-color --quiet" ;;
+        "init") words="--from-example --list-examples --name --network --node --spare --span --acl --help --debug --no-color --quiet" ;;
         "doctor") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "status") words="--organism --deployment --format --output --from --timeout --help --debug --no-color --quiet" ;;
         "fingerprint") words="show explain diff check --help --debug --no-color --quiet" ;;

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
     from organismctl.files.drafts import Draft, NodeDraft, SpanDraft
+    from organismctl.files.secret import Secret
 
 app = typer.Typer(help="Draft organism.toml and deployment.toml.", rich_markup_mode=None)
 
@@ -18,7 +19,8 @@ EXAMPLES = {
     "composite": "three nodes and a spare that span two upstreams, each of them beside it",
 }
 FIRST_PORT = 7101
-WRITTEN = ("organism.toml", "deployment.toml")
+WRITTEN = ("organism.toml", "deployment.toml", "secrets/admission.key")
+_HEX = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -41,10 +43,11 @@ def init(
     ] = None,
     node: Annotated[
         list[str] | None,
-        typer.Option("--node", metavar="NAME=URL", help="A committee member's node; repeatable."),
+        typer.Option("--node", metavar="NAME=URL[#PEER_ID]", help="A committee member's node; repeatable."),
     ] = None,
     spare: Annotated[
-        list[str] | None, typer.Option("--spare", metavar="NAME=URL", help="A spare node; repeatable.")
+        list[str] | None,
+        typer.Option("--spare", metavar="NAME=URL[#PEER_ID]", help="A spare node; repeatable."),
     ] = None,
     span: Annotated[
         list[str] | None,
@@ -52,6 +55,14 @@ def init(
             "--span",
             metavar="LABEL=FILE[@URL]",
             help="A spanned member: what its `fingerprint show --as-ref` printed, and a node of it; repeatable.",
+        ),
+    ] = None,
+    acl: Annotated[
+        str | None,
+        typer.Option(
+            "--acl",
+            metavar="ISSUER=KEY",
+            help="Who admits to the committee: an ed25519 key; else one is made.",
         ),
     ] = None,
 ) -> None:
@@ -70,8 +81,7 @@ def init(
             )
         written = _example(folder, example)
     else:
-        draft = _draft(folder, name, network, node, spare, span)
-        written = _write(folder, draft)
+        written = _write(folder, *_draft(name, network, node, spare, span, acl))
     for path in written:
         say(f"wrote {path}")
     where = "" if folder == Path() else f"cd {folder}; "
@@ -83,16 +93,17 @@ def init(
 
 
 def _draft(
-    folder: Path,
     name: str | None,
     network: str | None,
     nodes: list[str] | None,
     spares: list[str] | None,
     spans: list[str] | None,
-) -> Draft:
+    acl: str | None,
+) -> tuple[Draft, _Key | None]:
+    """What the flags say; the rest is asked."""
     from organismctl.cli.output import ask
     from organismctl.errors import UsageError
-    from organismctl.files.drafts import Draft, NodeDraft, example_nodes
+    from organismctl.files.drafts import Draft, example_nodes
 
     if name is None:
         name = ask("the organism's public name, such as acme.settlement")
@@ -106,18 +117,33 @@ def _draft(
             raise UsageError(f"{count[:20]!r} is no number from 1 to 9")
         chosen = example_nodes("node", int(count), FIRST_PORT)
     else:
-        chosen = tuple(NodeDraft(*_pair(text, "--node")) for text in nodes)
-    chosen += tuple(NodeDraft(*_pair(text, "--spare"), roster=False) for text in spares or ())
-    return Draft(name, network, _admission_key(folder), chosen, tuple(_span(text) for text in spans or ()))
+        chosen = tuple(_node(text, "--node", roster=True) for text in nodes)
+    chosen += tuple(_node(text, "--spare", roster=False) for text in spares or ())
+    made = tuple(_span(text) for text in spans or ())
+    if acl is None:
+        key = _Key.make()
+        return Draft(name, network, key.public, chosen, made), key
+    issuer, equals, public = acl.partition("=")
+    if not equals or not _NAME.fullmatch(issuer) or not _HEX.fullmatch(public):
+        raise UsageError(
+            f"--acl {acl[:80]!r}", advice="such as --acl acme-admission=64 hex of an ed25519 key"
+        )
+    return Draft(name, network, public, chosen, made, issuers=(issuer,)), None
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
+def _node(text: str, option: str, *, roster: bool) -> NodeDraft:
     from organismctl.errors import UsageError
+    from organismctl.files.drafts import NodeDraft
 
-    name, equals, url = text.partition("=")
-    if not equals or not _NAME.fullmatch(name) or not url.startswith(("http://", "https://")):
-        raise UsageError(f"{option} {text[:80]!r}", advice=f"such as {option} node-a=http://127.0.0.1:7101")
-    return name, url
+    name, equals, rest = text.partition("=")
+    url, mark, peer_id = rest.partition("#")
+    good = equals and _NAME.fullmatch(name) and url.startswith(("http://", "https://"))
+    if not good or (mark and not _HEX.fullmatch(peer_id)):
+        raise UsageError(
+            f"{option} {text[:120]!r}",
+            advice=f"such as {option} node-a=http://127.0.0.1:7101, or with #PEER_ID (64 hex) behind it",
+        )
+    return NodeDraft(name, url, roster, peer_id)
 
 
 def _span(text: str) -> SpanDraft:
@@ -146,19 +172,29 @@ def relabel(stanza: str, label: str) -> str:
     return re.sub(r'^name = ".*"$', f'name = "{label}"', stanza, count=1, flags=re.MULTILINE)
 
 
-def _admission_key(folder: Path) -> str:
-    """A key for issuing admission tickets, made once; its public half goes into the acl."""
-    import json
-    import secrets
+class _Key(NamedTuple):
+    """A new key that issues admission tickets; on disk only once the drafts are."""
 
-    from organismctl.files.secret import create_secret, read_secret
-    from organismctl.identity.jwt import public_key
+    secret: Secret
+    public: str
 
-    path = folder / "secrets" / "admission.key"
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        create_secret(path, json.dumps({"alg": "EdDSA", "secret": secrets.token_hex(32)}))
-    return public_key("EdDSA", bytes.fromhex(json.loads(read_secret(path).reveal())["secret"])).hex()
+    @classmethod
+    def make(cls) -> _Key:
+        import secrets
+
+        from organismctl.files.secret import Secret
+        from organismctl.identity.jwt import public_key
+
+        made = secrets.token_bytes(32)
+        return cls(Secret(made.hex()), public_key("EdDSA", made).hex())
+
+    def write(self, path: Path) -> None:
+        """In the form that `tickets issue --key` reads."""
+        import json
+
+        from organismctl.files.secret import create_secret
+
+        create_secret(path, json.dumps({"alg": "EdDSA", "secret": self.secret.reveal()}))
 
 
 def _refuse_overwriting(folder: Path) -> None:
@@ -172,15 +208,15 @@ def _refuse_overwriting(folder: Path) -> None:
         )
 
 
-def _write(folder: Path, draft: Draft) -> list[Path]:
-    """Both files, or none: they are parsed before the first is written."""
+def _write(folder: Path, draft: Draft, key: _Key | None) -> list[Path]:
+    """Both files and the key, or none: they are parsed before the first is written."""
     from organismctl.files.atomic import os_errors, write_atomic
     from organismctl.files.deployment import parse_deployment
     from organismctl.files.drafts import draft_deployment, draft_organism
     from organismctl.files.organism import parse_organism
 
     _refuse_overwriting(folder)
-    paths = [folder / name for name in WRITTEN]
+    paths = [folder / "organism.toml", folder / "deployment.toml"]
     texts = [draft_organism(draft), draft_deployment(draft)]
     parse_organism(texts[0], str(paths[0]))
     parse_deployment(texts[1], paths[1])
@@ -188,6 +224,8 @@ def _write(folder: Path, draft: Draft) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     for path, text in zip(paths, texts, strict=True):
         write_atomic(path, text.encode(), 0o644)
+    if key is not None:
+        key.write(folder / "secrets" / "admission.key")
     return paths
 
 
@@ -195,7 +233,7 @@ def _example(folder: Path, example: str) -> list[Path]:
     from organismctl.files.drafts import Draft, SpanDraft, draft_organism, example_nodes
 
     if example == "upstream":
-        return _write(folder, _upstream(folder, "example.upstream", 7201))
+        return _write(folder, *_upstream("example.upstream", 7201))
     written: list[Path] = []
     spans = []
     upstreams = {name: folder / "upstreams" / name for name in ("north", "south")}
@@ -203,29 +241,22 @@ def _example(folder: Path, example: str) -> list[Path]:
         _refuse_overwriting(home)
     for number, (name, home) in enumerate(upstreams.items()):
         port = 7201 + 100 * number
-        draft = _upstream(home, f"example.{name}", port)
-        written += _write(home, draft)
+        draft, key = _upstream(f"example.{name}", port)
+        written += _write(home, draft, key)
         stanza = _stanza(draft_organism(draft), name) + _issuer(draft)
         spans.append(SpanDraft(name, stanza, f"http://127.0.0.1:{port}"))
-    draft = Draft(
-        "example.settlement", "example.universe", _admission_key(folder),
-        example_nodes("node", 3, FIRST_PORT, spares=1), tuple(spans), rehearsal=True,
-    )  # fmt: skip
-    return [*written, *_write(folder, draft)]
+    key = _Key.make()
+    nodes = example_nodes("node", 3, FIRST_PORT, spares=1)
+    draft = Draft("example.settlement", "example.universe", key.public, nodes, tuple(spans), rehearsal=True)
+    return [*written, *_write(folder, draft, key)]
 
 
-def _upstream(folder: Path, name: str, port: int) -> Draft:
-    from organismctl.files.drafts import Draft
+def _upstream(name: str, port: int) -> tuple[Draft, _Key]:
+    from organismctl.files.drafts import Draft, NodeDraft
 
-    return Draft(
-        name, "example.universe", _admission_key(folder), (_one_node(port),), rehearsal=True, issuers=(name,)
-    )
-
-
-def _one_node(port: int) -> NodeDraft:
-    from organismctl.files.drafts import NodeDraft
-
-    return NodeDraft("node-a", f"http://127.0.0.1:{port}")
+    key = _Key.make()
+    node = NodeDraft("node-a", f"http://127.0.0.1:{port}")
+    return Draft(name, "example.universe", key.public, (node,), rehearsal=True, issuers=(name,)), key
 
 
 def _stanza(text: str, label: str) -> str:

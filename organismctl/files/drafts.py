@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 CTL = '"organismctl", "committee"'
 _NOWHERE = (
@@ -15,11 +17,24 @@ HERE = '"--deployment", "{deployment}", "--node", "{node}"'
 
 @dataclass(frozen=True, slots=True)
 class NodeDraft:
-    """A node: its name, the URL of its API, and whether it sits on the roster (else it is a spare)."""
+    """A node.
+
+    Attributes:
+        name: Its name.
+        url: The URL of its API. On this host it is ours to start; elsewhere a person does it (executor manual).
+        roster: Whether it sits on the roster; else it is a spare.
+        peer_id: 64 hex; empty when `committee init` is to make its key.
+    """
 
     name: str
     url: str
     roster: bool = True
+    peer_id: str = ""
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this host, by its URL."""
+        return urlsplit(self.url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ def draft_organism(draft: Draft) -> str:
 # The OrganismConfig and what belongs to it in public. Publishable as it is; never put a secret here.
 schema = 1
 name = "{draft.name}"
-network = "{draft.network}"
+network = {_text(draft.network)}
 
 {none}{spans}
 [driver]                       # how observations become facts
@@ -115,19 +130,36 @@ def draft_deployment(draft: Draft) -> str:
 
 
 def _node(number: int, node: NodeDraft) -> str:
-    spare = "" if node.roster else "roster = false                 # a spare that a rotation may take in\n"
-    return (
-        f'[[node]]\nname = "{node.name}"\n'
-        f'peer_id = "{number:064x}"   # replaced when `committee init` makes its key\n'
-        f'key = "secrets/{node.name}.key"\nurl = "{node.url}"\ndata = "nodes/{node.name}"\nexecutor = "command"\n'
-        f'start = [{CTL}, "serve", {HERE}, "--detach"]\nstop = [{CTL}, "stop", {HERE}]\n'
-        f'fenced = [{CTL}, "stop", {HERE}, "--check"]\n{spare}'
-    )
+    made = "   # replaced when `committee init` makes its key"
+    lines = [
+        "[[node]]",
+        f'name = "{node.name}"',
+        f'peer_id = "{node.peer_id}"' if node.peer_id else f'peer_id = "{number:064x}"{made}',
+        f"url = {_text(node.url)}",
+    ]
+    if node.here:
+        lines += [f'key = "secrets/{node.name}.key"', f'data = "nodes/{node.name}"', 'executor = "command"']
+        lines += [f'start = [{CTL}, "serve", {HERE}, "--detach"]', f'stop = [{CTL}, "stop", {HERE}]']
+        lines += [f'fenced = [{CTL}, "stop", {HERE}, "--check"]']
+    else:
+        lines += [
+            'executor = "manual"            # manual | command | systemd: how it is started and stopped'
+        ]
+    if not node.roster:
+        lines += ["roster = false                 # a spare that a rotation may take in"]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    """A TOML string; JSON's escapes are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _span(span: SpanDraft) -> str:
     where = (
-        f'endpoints = ["{span.endpoint}"]\ncard = "{span.endpoint}/v1/card"\n' if span.endpoint else _NOWHERE
+        f"endpoints = [{_text(span.endpoint)}]\ncard = {_text(span.endpoint + '/v1/card')}\n"
+        if span.endpoint
+        else _NOWHERE
     )
     return f'[[span]]\nname = "{span.name}"\n{where}period = "1s"\n'
 
