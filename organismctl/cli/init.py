@@ -84,12 +84,33 @@ def init(
         written = _write(folder, *_draft(name, network, node, spare, span, acl))
     for path in written:
         say(f"wrote {path}")
-    where = "" if folder == Path() else f"cd {folder}; "
+    _say_next(folder, example)
+
+
+def _say_next(folder: Path, example: str | None) -> None:
+    """The next steps, as commands that can be pasted."""
+    import shlex
+
+    from organismctl.cli.output import say
+
+    where = "" if folder == Path() else f"cd {shlex.quote(str(folder))}; "
     say(f"next: {where}organismctl committee init && organismctl fingerprint show && organismctl lock init")
+    if example == "upstream":
+        say("      organismctl committee serve --node node-a --detach")
     if example == "composite":
+        say("      for up in upstreams/north upstreams/south; do")
+        say("        organismctl committee init --deployment $up/deployment.toml")
         say(
-            "      likewise `committee init` in upstreams/north and upstreams/south; then `committee serve --detach`"
+            "        organismctl committee serve --deployment $up/deployment.toml --node node-a --detach; done"
         )
+        say(
+            "      for node in node-a node-b node-c; do organismctl committee serve --node $node --detach; done"
+        )
+        say("      for up in north south; do organismctl tickets request --span $up -o $up.request.json")
+        say("        organismctl tickets issue --key upstreams/$up/secrets/admission.key \\")
+        say("          --request $up.request.json -o $up.bundle.json")
+        say("        organismctl tickets import $up.bundle.json; done")
+        say("      organismctl tickets install --node node-a --node node-b --node node-c; organismctl status")
 
 
 def _draft(
