@@ -16,9 +16,8 @@ same intent id.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from organismctl.change.canonical import clean
 from organismctl.change.crash import crash_point
@@ -33,6 +32,7 @@ from organismctl.change.errors import (
 )
 from organismctl.change.journal import Journal
 from organismctl.change.lease import Guard
+from organismctl.change.narration import Clock, Narrator, Silent
 from organismctl.change.plan import Plan
 from organismctl.change.state import StepState, View, fold
 from organismctl.change.step import Intent, Probe, Procedure, Seen, Step
@@ -45,51 +45,6 @@ T = TypeVar("T")
 
 RELEASE_PATIENCE_S = 5.0
 """How long giving the lease back is tried; after that it expires by itself."""
-
-
-class Narrator(Protocol):
-    """Whom the runner tells what it does. Never raises, never decides."""
-
-    def step(self, number: int, count: int, title: str) -> None:
-        """A step begins."""
-        ...
-
-    def say(self, text: str) -> None:
-        """One sentence."""
-        ...
-
-    def waiting(self, what: str, since_s: float, until_s: float, blocker: str | None) -> None:
-        """Still waiting: what for, how long already, how long at most, who is in the way."""
-        ...
-
-
-class Silent:
-    """Tells nobody."""
-
-    def step(self, number: int, count: int, title: str) -> None:
-        """See :meth:`Narrator.step`."""
-
-    def say(self, text: str) -> None:
-        """See :meth:`Narrator.say`."""
-
-    def waiting(self, what: str, since_s: float, until_s: float, blocker: str | None) -> None:
-        """See :meth:`Narrator.waiting`."""
-
-
-class Clock:
-    """The runner's clock; tests bring their own."""
-
-    def now_ms(self) -> int:
-        """Wall-clock time, Unix ms: for people to read, and for dates."""
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        """Seconds that never go back: for deadlines."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
 
 
 class Runner:

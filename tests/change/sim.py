@@ -61,7 +61,9 @@ class Committee:
 
     def _apply(self, command: Any) -> Sequence[Any]:
         self.state, effects = step(self.state, len(self.digests), command)
-        self.digests.append(hashlib.sha256(f"{self.digests[-1]}{command}".encode()).hexdigest())
+        self.digests.append(
+            hashlib.sha256(f"{self.digests[-1]}{type(command).__name__}".encode()).hexdigest()
+        )
         return effects
 
     def tick(self) -> None:

@@ -366,3 +366,25 @@ def test_a_seal_that_does_not_come_names_the_blocker(tmp_path: Path) -> None:
 
 def test_peers_are_distinct() -> None:
     assert len({peer(name) for name in Committee(FakeClock()).names}) == 4
+
+
+def test_a_parked_retirement_follows_an_amendment(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "retire", {**RETIRE, "effective_at": "2026-12-01T00:00:00Z"})
+    with pytest.raises(ParkedError):
+        desk.runner().run()
+    (tmp_path / "amend").mkdir()
+    amend = Desk(tmp_path / "amend", "retire", RETIRE)
+    amend.committee, amend.clock = desk.committee, desk.clock
+    amend.name, amend.parameters = (
+        "retire amend",
+        {"effective_at": "2026-10-01T00:00:00Z", "replacement": None},
+    )
+    amend.plan = replace(amend.make_plan(), id="20261124T000000Z-sim-2")
+    assert amend.runner().run().state is State.DONE
+    assert str(desk.committee.state.retirement.effective_at) == "2026-10-01T00:00:00Z"  # type: ignore[union-attr]
+    assert b"retirement-amended" in (tmp_path / "amend" / "announcement.json").read_bytes()
+    desk.clock.at += 10 * 86_400
+    assert desk.runner().run("resumed").state is State.DONE
+    retired(desk)
+    told = build("retire amend", desk.site(), amend.parameters).refusals()
+    assert told == ["no node answers: " + "; ".join(desk.site().fleet.survey().unseen.values())]
