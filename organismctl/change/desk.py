@@ -51,6 +51,7 @@ class Desk:
         narrator: Whom to tell.
         clock: The clock.
         accepted_risks: Codes from ``--accept-risk``.
+        judge: What the checks say now; stands in the plan.
     """
 
     organism: str
@@ -61,6 +62,7 @@ class Desk:
     narrator: Narrator = field(default_factory=Silent)
     clock: Clock = field(default_factory=Clock)
     accepted_risks: frozenset[str] = frozenset()
+    judge: Callable[[], list[dict[str, Json]]] = list
 
     def site(self, change: str = "", note_risk: Callable[[str, str], None] = lambda _c, _w: None) -> Site:
         """The organism, able to be looked at and acted on."""
@@ -99,9 +101,7 @@ class Desk:
             created_ms=self.clock.now_ms(),
             parameters=dict(parameters),
             moves=moves or Moves(),
-            findings=[
-                {"code": "COMMITTEE-FIT", "status": "ok", "subject": "committee", "summary": "may begin"}
-            ],
+            findings=self.judge(),
             facts=able.facts(),
             steps=tuple(PlannedStep.of(step) for step in able.steps),
             notes=tuple(clean(note) for note in notes),

@@ -18,6 +18,7 @@ from organismctl.change.runner import Clock, Narrator, Silent
 from organismctl.change.site import Coalition, Ending, Limits, Member, Site, Verdict
 from organismctl.change.store import Store
 from organismctl.errors import InputError, OrganismError, UnreachableError
+from organismctl.identity.group_id import group_id_of
 
 if TYPE_CHECKING:
     from organismctl.files.context import Context
@@ -86,7 +87,8 @@ class _Wiring:
         self.asked = asked
         self.path = deployment.path
         self.identity = identity_here(config, context.organism_path.parent)
-        self.group_id = _group_id(deployment, config, self.identity, context.lock_path)
+        self.hashed_secret = _hashed_secret(deployment, context.lock_path)
+        self.group_id = group_id_of(config, self.hashed_secret, self.identity)
         self.token, self.secrets = self._secrets()
         self.nodes = {section.name: self._node(section) for section in deployment.nodes}
 
@@ -105,7 +107,14 @@ class _Wiring:
             narrator=self.asked.narrator,
             clock=self.asked.clock,
             accepted_risks=self.asked.accepted_risks,
+            judge=self.findings,
         )
+
+    def findings(self) -> list[dict[str, Json]]:
+        """What the checks say now, for a plan."""
+        from organismctl.change.judging import findings
+
+        return findings(self.organism, self.deployment, self.hashed_secret, self.asked.clock.now_ms())
 
     def site(
         self,
@@ -209,19 +218,16 @@ def identity_here(config: OrganismConfig, folder: Path) -> Identity:
         ) from exc
 
 
-def _group_id(deployment: Deployment, config: OrganismConfig, identity: Identity, lock: Path) -> bytes | None:
-    """The group id by the secret, else by the lock; ``None`` where neither is there."""
+def _hashed_secret(deployment: Deployment, lock: Path) -> bytes | None:
+    """``H(group secret)`` by the secret, else by the lock; ``None`` where neither is there."""
     from organismctl.files.lock import load_lock
     from organismctl.files.secret import read_secret
-    from organismctl.identity.group_id import group_id_of, group_secret, secret_hash
+    from organismctl.identity.group_id import group_secret, secret_hash
 
     name = deployment.secrets.group
-    hashed: bytes | None = None
     if name is not None and (path := deployment.resolve(name)).exists():
-        hashed = secret_hash(group_secret(read_secret(path).reveal()))
-    elif lock.exists():
-        hashed = load_lock(lock).group_secret_hash
-    return group_id_of(config, hashed, identity)
+        return secret_hash(group_secret(read_secret(path).reveal()))
+    return load_lock(lock).group_secret_hash if lock.exists() else None
 
 
 def _limits(deployment: Deployment, config: OrganismConfig, wait_s: float) -> Limits:

@@ -60,6 +60,7 @@ def node_status(node: CommitteeNode) -> dict[str, Any]:
         "retirement": _retirement(node),
         "sealed": state.sealed,
         "tick": state.tick,
+        "tick_number": state.tick_number,
         "surfaces": [
             {"name": name, "next_seq": node.publisher.next_seq[lane]}
             for lane, name in enumerate(settings.machine.surfaces)
