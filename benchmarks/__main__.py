@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.measure import Row
 
-NAMES = ("startup", "tickets", "sweep", "appends", "replay")
+NAMES = ("startup", "tickets", "committee_check", "appends", "replay")
 
 
 def main(argv: list[str]) -> int:
