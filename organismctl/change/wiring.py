@@ -12,12 +12,12 @@ from organismctl.change.canonical import parse_object
 from organismctl.change.copies import FolderTarget, Target
 from organismctl.change.desk import Desk
 from organismctl.change.executor import Executor, Host, executor
-from organismctl.change.executor.command import run
 from organismctl.change.fleet import Fleet
 from organismctl.change.runner import Clock, Narrator, Silent
 from organismctl.change.site import Coalition, Ending, Limits, Member, Site, Verdict
 from organismctl.change.store import Store
 from organismctl.errors import InputError, OrganismError, UnreachableError
+from organismctl.files.exec_identity import identity_here
 from organismctl.identity.group_id import group_id_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from organismctl.files.deployment import Node as NodeSection
     from organismctl.files.organism import LoadedOrganism
     from organismctl.identity.config import Json, OrganismConfig
-    from organismctl.identity.fingerprint import Identity
 
 MAX_CHRONICLE = 16 << 20
 
@@ -196,28 +195,6 @@ class _Wiring:
         return token, tuple(values.values())
 
 
-def identity_here(config: OrganismConfig, folder: Path) -> Identity:
-    """The organism's identity; for the scheme ``exec`` by asking its own binary.
-
-    Raises:
-        OrganismError: The identity cannot be computed.
-    """
-    from organismctl.identity.fingerprint import identity_of
-
-    answer: Mapping[str, object] | None = None
-    try:
-        if config.identity.scheme == "exec":
-            code, output = run(config.identity.command, cwd=folder, timeout_s=60.0, secrets=())
-            if code != 0:
-                raise InputError(f"identity.command ended with exit code {code}: {output}")
-            answer = parse_object(output)
-        return identity_of(config, exec_result=answer)
-    except ValueError as exc:
-        raise InputError(
-            f"the identity cannot be computed: {exc}", advice="`organismctl fingerprint`"
-        ) from exc
-
-
 def _hashed_secret(deployment: Deployment, lock: Path) -> bytes | None:
     """``H(group secret)`` by the secret, else by the lock; ``None`` where neither is there."""
     from organismctl.files.lock import load_lock
@@ -350,4 +327,4 @@ def _entries(raw: bytes, where: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)]
 
 
-__all__ = ["Asked", "identity_here", "open_desk"]
+__all__ = ["Asked", "open_desk"]

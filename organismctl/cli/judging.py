@@ -137,8 +137,8 @@ def _ask_binary(organism: LoadedOrganism, context: Context) -> tuple[Identity | 
     """For the scheme ``exec``: what the organism's own binary answers, or why it did not."""
     if organism.config.identity.scheme != "exec":
         return None, None
-    from organismctl.change.wiring import identity_here
     from organismctl.errors import OrganismError
+    from organismctl.files.exec_identity import identity_here
 
     try:
         return identity_here(organism.config, context.organism_path.parent), None

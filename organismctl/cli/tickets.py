@@ -55,8 +55,8 @@ def request(
 ) -> None:
     """Write what to send to the issuer of a spanned member: our nodes' peer ids, never a secret."""
     from organismctl.change.renewal import make_request
-    from organismctl.change.wiring import identity_here
     from organismctl.cli.output import emit, say
+    from organismctl.files.exec_identity import identity_here
     from organismctl.files.ticket_papers import render_request
 
     context, loaded, deployment = _open(organism)
