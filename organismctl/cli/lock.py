@@ -60,12 +60,14 @@ def accept(*, reason: Reason, announcement: Announcement = None, organism: Organ
     if subject.lock is None:
         raise InputError(f"there is no {path}", advice="`organismctl lock init` makes the first one")
     stanza = _stanza(subject, subject.lock, reason, announcement)
+    made = _accepted(subject.lock, stanza, subject.secret_hash)
     baseline = subject.lock.baseline()
-    if baseline is not None and stanza.same_identity(baseline):
+    known = made.group_secret_hash == subject.lock.group_secret_hash
+    if baseline is not None and stanza.same_identity(baseline) and known:
         emit(f"{path}: {_text(stanza)} is accepted already; nothing was written")
         return
-    write_lock(path, subject.lock.accept(stanza))
-    emit(f"{path}: next is {_text(stanza)}")
+    write_lock(path, made)
+    emit(f"{path}: {'next' if made.next else 'deployed'} is {_text(stanza)}")
     if (
         subject.lock.deployed is not None
         and stanza.fingerprint != subject.lock.deployed.fingerprint
@@ -106,6 +108,25 @@ def show(
         if stanza is not None
     ]  # fmt: skip
     emit(table(rows, ["stanza", "fingerprint", "group id", "accepted", "by", "announcement", "reason"]))
+
+
+def _accepted(lock: LockFile, stanza: Stanza, hashed: bytes | None) -> LockFile:
+    """The lock with a stanza accepted, and with the hash of the secret that its group id was made of.
+
+    Without that hash a gate that lacks the secret would go on computing the group id of the old secret. Where
+    the deployed stanza merely lacked its group id, that is filled in: nothing moved, so nothing is next.
+    """
+    from dataclasses import replace
+
+    lock = replace(lock, group_secret_hash=hashed or lock.group_secret_hash)
+    deployed = lock.deployed
+    if deployed is not None and deployed.group_id is None:
+        told = replace(deployed, group_id=stanza.group_id, group_id_unknown=stanza.group_id_unknown)
+        if stanza.group_id is not None and told.same_identity(stanza):
+            return replace(lock, deployed=stanza, next=None)
+    if lock.next is not None and lock.next.same_identity(stanza):
+        return lock
+    return lock.accept(stanza)
 
 
 def _stanza(subject: Subject, lock: LockFile | None, reason: str, announcement: str | None) -> Stanza:
