@@ -15,9 +15,35 @@ CARRIERS = ("loopback",)
 PLACEHOLDERS = ("node", "deployment", "data", "url", "peer_id")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
-_URL = Text(
-    "a URL (http://… or https://…), without a user or password", pattern=r"https?://[^\s@/]+(?:/\S*)?"
-)
+
+class Url(Text):
+    """The URL of an HTTP API; a pattern alone lets ports and bracketed hosts through that no socket takes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a URL (http://… or https://…), without a user or password", pattern=r"https?://[^\s@/]+(?:/\S*)?"
+        )
+
+    def read(self, value: Any, path: str, reader: Reader) -> str | Invalid:
+        """See :meth:`Shape.read`."""
+        text = super().read(value, path, reader)
+        if isinstance(text, Invalid) or usable_url(text):
+            return text
+        return reader.problem(path, show(text), "a URL with a host's name or address, and a port up to 65535")
+
+
+def usable_url(text: str) -> bool:
+    """Whether a URL has a host, and a port that there can be."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracketed host that is no address; a port beyond 65535, or no number
+        return False
+
+
+_URL = Url()
 _UNIT = Text("a systemd unit, such as organism@a.service", pattern=r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.service")
 # ssh and systemctl would take a leading dash for an option.
 _HOST = Text("a host as ssh takes it (user@host)", pattern=r"[A-Za-z0-9_][A-Za-z0-9_.:@\[\]%-]*")

@@ -151,3 +151,20 @@ def test_nobody_on_the_roster_warns(tmp_path: Path) -> None:
     )
     result = cross_check(load_organism(FORMATS / "organism.toml"), laid_out(tmp_path, text))
     assert [one.key for one in result.warnings] == ["node"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[x]", "http://[::1", "http://h:99999", "http://h:port", "http://h:0", "http://:7"]
+)
+def test_a_url_that_no_socket_takes_is_a_problem_of_its_line(url: str) -> None:
+    text = f'schema = 1\n[[node]]\nname = "a"\nurl = "{url}"\n[secrets]\nread_token = "secrets/read.token"\n'
+    (problem,) = [one for one in problems(text) if one.key == "node[0].url"]
+    assert problem.line == 4
+    assert "port" in problem.allowed
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:7101", "https://acme.example", "http://127.0.0.1:65535/base"])
+def test_urls_that_are_fine(url: str) -> None:
+    node = parse_deployment(changed("http://127.0.0.1:7101", url), PATH).node("node-a")
+    assert node is not None
+    assert node.url == url
