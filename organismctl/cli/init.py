@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -68,13 +69,18 @@ def init(
 ) -> None:
     """Draft organism.toml and deployment.toml: from an example, from flags, or by asking."""
     from organismctl.cli.output import emit, say
-    from organismctl.errors import InputError
+    from organismctl.errors import InputError, UsageError
 
     if list_examples:
         emit("\n".join(f"{key:<10} {text}" for key, text in EXAMPLES.items()))
         return
     _refuse_overwriting(folder)
     if example is not None:
+        if any((name, network, node, spare, span, acl)):
+            raise UsageError(
+                "--from-example writes its example as it is: no other option goes with it",
+                advice="edit the files afterwards, or draft without --from-example",
+            )
         if example not in EXAMPLES:
             raise InputError(
                 f"no example is called {example[:40]!r}", advice=f"there are: {', '.join(EXAMPLES)}"
@@ -154,11 +160,12 @@ def _draft(
 
 def _node(text: str, option: str, *, roster: bool) -> NodeDraft:
     from organismctl.errors import UsageError
+    from organismctl.files.deployment_shape import usable_url
     from organismctl.files.drafts import NodeDraft
 
     name, equals, rest = text.partition("=")
     url, mark, peer_id = rest.partition("#")
-    good = equals and _NAME.fullmatch(name) and url.startswith(("http://", "https://"))
+    good = equals and _NAME.fullmatch(name) and url.startswith(("http://", "https://")) and usable_url(url)
     if not good or (mark and not _HEX.fullmatch(peer_id)):
         raise UsageError(
             f"{option} {text[:120]!r}",
@@ -171,11 +178,12 @@ def _span(text: str) -> SpanDraft:
     """``LABEL=FILE[@URL]``; the file holds what ``fingerprint show --as-ref`` printed."""
     from organismctl.errors import InputError, UsageError
     from organismctl.files.atomic import read_text
+    from organismctl.files.deployment_shape import usable_url
     from organismctl.files.drafts import SpanDraft
 
     label, equals, rest = text.partition("=")
-    file, _, url = rest.partition("@")
-    if not equals or not _NAME.fullmatch(label) or not file:
+    file, at, url = rest.partition("@")
+    if not equals or not _NAME.fullmatch(label) or not file or (at and not usable_url(url)):
         raise UsageError(
             f"--span {text[:80]!r}", advice="such as --span north=north.ref.txt@http://127.0.0.1:7201"
         )
@@ -222,7 +230,8 @@ def _refuse_overwriting(folder: Path) -> None:
     """Before anything is made: what is there already stays, and so does the folder as a whole."""
     from organismctl.errors import RefusedError
 
-    there = [str(folder / name) for name in WRITTEN if (folder / name).exists()]
+    # A link that leads nowhere is there too: writing would follow it.
+    there = [str(folder / name) for name in WRITTEN if os.path.lexists(folder / name)]
     if there:
         raise RefusedError(
             f"{' and '.join(there)} is there already", advice="init never overwrites; name another folder"

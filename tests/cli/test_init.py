@@ -123,6 +123,10 @@ def test_from_flags_with_a_spanned_member(here: Path) -> None:
         (["init", "--from-example", "nothing"], 1, "composite"),
         (["init", *FLAGS, "--node", "a"], 64, "--node"),
         (["init", *FLAGS, "--node", "a=ftp://x"], 64, "--node"),
+        (["init", *FLAGS, "--node", "a=http://[x]"], 64, "--node"),
+        (["init", *FLAGS, "--node", "a=http://127.0.0.1:99999"], 64, "--node"),
+        (["init", *FLAGS, "--node", "a=http://127.0.0.1:1", "--span", "n=f@http://[x]"], 64, "--span"),
+        (["init", *FLAGS, "--from-example", "upstream"], 64, "no other option"),
         (["init", *FLAGS, "--node", "a=http://127.0.0.1:1", "--span", "north"], 64, "--span"),
         (["init", *FLAGS, "--node", "a=http://127.0.0.1:1", "--span", "north=missing.txt"], 1, "missing.txt"),
         (["init", "--name", "a b", "--network", "n", "--node", "a=http://127.0.0.1:1"], 64, "is no name"),
@@ -164,6 +168,13 @@ def test_an_organism_that_runs_already_elsewhere(here: Path) -> None:
     assert {node.executor for node in deployment.nodes} == {"manual"}
     assert all(node.key is None and not node.start for node in deployment.nodes)
     assert not Path("secrets").exists(), "its admission key is somebody else's"
+
+
+def test_a_link_that_leads_nowhere_is_not_followed(here: Path) -> None:
+    Path("organism.toml").symlink_to("nowhere")
+    assert run(["init", "--from-example", "upstream"]) == 4
+    assert not Path("nowhere").exists()
+    assert [path.name for path in here.iterdir()] == ["organism.toml"]
 
 
 def test_examples_are_listed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
