@@ -248,7 +248,10 @@ def _node(deployment: Deployment, node: Node) -> Surrounding:
             BAD, node.name, f"it refuses this observer: {error.message}", "check secrets.read_token"
         )
     except OrganismError as error:
-        return Surrounding(UNKNOWN, node.name, error.message, "is it running? `organismctl committee status`")
+        return Surrounding(
+            UNKNOWN, node.name, error.message,
+            error.advice or "is it running? `organismctl committee status`",
+        )  # fmt: skip
     now = status.get("now_ms")
     if not isinstance(now, int):
         return Surrounding(UNKNOWN, node.name, "its status tells no clock", "is it a node of this version?")

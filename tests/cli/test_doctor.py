@@ -102,6 +102,17 @@ def test_a_refusal_is_the_observers_own_trouble(site: Path, look: Callable[[int]
     assert "read_token" in row["advice"]
 
 
+def test_what_is_wrong_here_is_not_blamed_on_the_node(site: Path, look: Callable[[int], Rows]) -> None:
+    path = site / "deployment.toml"
+    path.write_text(
+        path.read_text().replace('http://127.0.0.1:7201"', 'https://127.0.0.1:9"\nca = "missing.pem"')
+    )
+    row = look(5)["node-a"]
+    assert row["status"] == "unknown"
+    assert "missing.pem" in row["detail"]
+    assert "authority" in row["advice"], "starting the node would not help"
+
+
 def test_a_secret_that_others_can_read(site: Path, look: Callable[[int], Rows]) -> None:
     (site / "secrets" / "group.secret").chmod(0o644)
     row = look(1)["secrets.group"]
@@ -144,5 +155,5 @@ def test_the_table_names_the_next_step(site: Path, capsys: pytest.CaptureFixture
     assert run(["doctor", "-o", "doctor.txt"]) == 5
     text = (site / "doctor.txt").read_text()
     assert text.startswith("STATUS")
-    assert "  next: node-a: is it running?" in text
+    assert "  next: node-a: is the node running there" in text
     assert text.endswith("exit 5\n")
