@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -86,8 +87,9 @@ def test_loading_imports_nothing_heavy() -> None:
         " 'asyncio', 'difflib', 'tempfile', 'organismctl.files.locate', 'organismctl.files.deployment'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    # -S: what the environment's own start-up hooks import is not ours; -I would drop the path to us.
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Measuring coverage in child processes loads modules of its own before ours.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert run.stdout.strip() == "[]"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from organismctl import __version__
 from organismctl.committee.api import acting, faults, keeping, looking, public
@@ -20,6 +20,7 @@ def make_app(node: CommitteeNode) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(faults.refuse_unknown_query)],
     )
     app.state.node = node
     faults.install(app)

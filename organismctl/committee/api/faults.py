@@ -62,6 +62,30 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody} for status in sorted({429, *statuses} | bodies)}
 
 
+async def refuse_unknown_query(request: Request) -> None:
+    """Refuse query parameters that the endpoint does not know: a mistyped one would be ignored in silence.
+
+    Raises:
+        RequestValidationError: With every unknown one.
+    """
+    dependant = getattr(request.scope.get("route"), "dependant", None)
+    if dependant is None:
+        return
+    known = {parameter.alias for parameter in dependant.query_params}
+    allowed = ", ".join(sorted(known)) or "none"
+    unknown = [
+        {
+            "type": "extra_forbidden",
+            "loc": ("query",),
+            "msg": f"a parameter that is not known; known: {allowed}",
+        }
+        for name in request.query_params
+        if name not in known
+    ]
+    if unknown:
+        raise RequestValidationError(unknown)
+
+
 def install(app: FastAPI) -> None:
     """Give every exception the one form."""
 
