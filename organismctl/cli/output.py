@@ -42,19 +42,31 @@ def width() -> int:
 
 
 def emit(text: str, to: Path | None = None) -> None:
-    """Data: to standard output, or whole to a file (atomically).
+    """Data: to standard output, or whole to a file (atomically), or into a device or pipe.
 
     Raises:
-        OrganismError: The file cannot be written.
+        OrganismError: It cannot be written.
     """
     text = text if text.endswith("\n") or not text else text + "\n"
     if to is None:
+        _to_stdout(text)
+        return
+    from organismctl.files.atomic import write_output
+
+    write_output(to, text.encode())
+
+
+def _to_stdout(text: str) -> None:
+    try:
         sys.stdout.write(text)
         sys.stdout.flush()
-        return
-    from organismctl.files.atomic import write_atomic
+    except BrokenPipeError:  # the reader has left: for the root of the command line to say
+        raise
+    except OSError:
+        from organismctl.files.atomic import os_errors
 
-    write_atomic(to, text.encode())
+        with os_errors("to standard output", "write"):
+            raise
 
 
 def json_text(value: Any) -> str:

@@ -4,6 +4,7 @@ Invariants:
     1. A reader sees the old content or the new one, never a part: write beside, fsync, rename, fsync folder.
     2. Every ``OSError`` of this package leaves through :func:`os_errors` as :class:`PathError` with advice.
     3. Nothing is read without a limit, and nothing that is not a regular file (a FIFO would hang).
+    4. Nothing but a regular file is ever replaced: for root, a rename onto a device would end the device.
 """
 
 from __future__ import annotations
@@ -129,8 +130,11 @@ def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
 
     Raises:
         PathError: The system refused; the old content is untouched.
+        InputError: A device, pipe or socket is there; it is untouched.
     """
     with os_errors(path, "write"):
+        if is_stream(path):
+            raise InputError(f"{path} is not a regular file", advice="name a file, not a pipe or a device")
         target = path.resolve() if path.is_symlink() else path
         keep = stat.S_IMODE(target.stat().st_mode) if mode is None and target.exists() else None
         temporary = target.with_name(f".{target.name[:200]}.{os.urandom(6).hex()}.tmp")
@@ -149,6 +153,36 @@ def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
             temporary.unlink(missing_ok=True)
             raise
         fsync_dir(target.parent)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether something other than a regular file or a folder is there: a device, a pipe, a socket.
+
+    Raises:
+        OSError: The system refused to tell, for another reason than that nothing is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Data where a person wants it: into a device or a pipe (``/dev/stdout``), else a file, whole or not at all.
+
+    Raises:
+        PathError: The system refused.
+    """
+    with os_errors(path, "write"):
+        if not is_stream(path):
+            write_atomic(path, data)
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            _write_all(fd, data)
+        finally:
+            os.close(fd)
 
 
 def fsync_dir(folder: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from organismctl.cli import output
 from organismctl.errors import OrganismError, RefusedError, UsageError
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import ROOT, SCRIPT, process
 
 
 @given(st.text())
@@ -186,3 +186,22 @@ def test_a_report_in_a_file_has_no_control_codes_although_a_terminal_asks(acme: 
     assert "\x1b[" in shown, "a terminal that takes colour gets it"
     assert "\x1b" not in (acme / "report.txt").read_text()
     assert stat.S_IMODE((acme / "report.txt").stat().st_mode) & 0o400
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this host has no /dev/full")
+def test_a_full_standard_output_is_told_and_no_defect(acme: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(SCRIPT), "fingerprint", "show"],
+            cwd=acme, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write to standard output: the disk is full\n")
+    assert "defect" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_output_may_be_standard_output_by_its_path(acme: Path) -> None:
+    plain = process("fingerprint", "show")
+    named = process("fingerprint", "show", "-o", "/dev/stdout")
+    assert (named.returncode, named.stdout, named.stderr) == (0, plain.stdout, "")

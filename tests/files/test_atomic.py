@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from organismctl.errors import InputError, RefusedError
-from organismctl.files.atomic import PathError, os_errors, read_bounded, read_text, write_atomic
+from organismctl.files.atomic import PathError, os_errors, read_bounded, read_text, write_atomic, write_output
 from organismctl.files.secret import Secret, create_secret, read_secret
 
 
@@ -35,6 +35,37 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_atomic(link, b"new")
     assert link.is_symlink()
     assert target.read_text() == "new"
+
+
+def test_nothing_but_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    # A pipe stands for devices too: trying it on one would end that device if this ever failed.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(InputError, match="not a regular file"):
+            write_atomic(path, b"x")
+    assert pipe.is_fifo()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_output_goes_into_a_pipe_that_is_named(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_output(pipe, b"data")
+        assert os.read(reader, 100) == b"data"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    write_output(tmp_path / "file", b"data")
+    assert (tmp_path / "file").read_bytes() == b"data"
+    with pytest.raises(PathError, match="no such file or folder"):
+        write_output(tmp_path / "nowhere" / "file", b"data")
+    with pytest.raises(PathError, match="it is a folder"):
+        write_output(tmp_path, b"data")
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
