@@ -11,6 +11,7 @@ from organismctl.cli.judging import Organism, Output
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
+    from organismctl.cli.judging import Subject
     from organismctl.identity.diff import Change, ConfigDiff
 
 app = typer.Typer(
@@ -38,10 +39,15 @@ def show(
 ) -> None:
     """Show the fingerprint (the integrators' pin), the group id (the committee's), and every derived id."""
     from organismctl.cli.output import emit, emit_json, table
+    from organismctl.errors import UsageError
 
     scope = _scope(organism)
     identity, config = _identity(scope), scope.organism.config
     if as_ref:
+        if _json(format_):
+            raise UsageError(
+                "--as-ref prints what is pasted into a TOML file; --format json does not go with it"
+            )
         emit(_reference(scope), output)
         return
     shown: dict[str, Any] = {
@@ -104,7 +110,7 @@ def explain(*, format_: Format = "table", output: Output = None, organism: Organ
         )
         return
     cells = [
-        [row.path, _cut(row.text, 44), _cut(row.encoding.hex(), 24), row.digest.hex()[:10]] for row in rows
+        [row.path, _cell(row.text, 44), _cut(row.encoding.hex(), 24), row.digest.hex()[:10]] for row in rows
     ]
     lines = [
         table(cells, ["field", "value", "encoding", "digest"]),
@@ -127,17 +133,21 @@ def diff(
 
     Exit codes: 0 nothing moves; 2 an identity or a surface's id moves.
     """
+    from organismctl.cli.judging import load_subject
     from organismctl.cli.output import emit, emit_json, table
+    from organismctl.errors import InputError
     from organismctl.exits import Exit
     from organismctl.identity.diff import diff as compare
 
-    before, after = _scope(str(old)), _scope(str(new))
-    hashed = next((hash_ for hash_ in (_hashed(str(old)), _hashed(str(new))) if hash_), None)
+    for path in (old, new):
+        if not path.exists():
+            raise InputError(f"there is no {path}", advice="diff compares two organism.toml files")
+    before, after = load_subject(str(old)), load_subject(str(new))
     found = compare(
         before.organism.config,
         after.organism.config,
-        hashed,
-        identities=(_identity(before), _identity(after)),
+        _hashed(before) or _hashed(after),
+        identities=(_identity(_scope_of(before)), _identity(_scope_of(after))),
     )
     if _json(format_):
         emit_json(_diff_json(found), output)
@@ -187,17 +197,20 @@ def check(
 
 def _scope(organism: str | None) -> Scope:
     """The organism's files and identities; nothing is looked at."""
-    from organismctl.cli.judging import load_subject, now_ms
-    from organismctl.observe.snapshot import Snapshot
-
-    return load_subject(organism).scope(Snapshot(now_ms(), ()), now_ms())
-
-
-def _hashed(organism: str) -> bytes | None:
-    """``H(group secret)``: of the secret where it is here, else as the lock keeps it."""
     from organismctl.cli.judging import load_subject
 
-    subject = load_subject(organism)
+    return _scope_of(load_subject(organism))
+
+
+def _scope_of(subject: Subject) -> Scope:
+    from organismctl.cli.judging import now_ms
+    from organismctl.observe.snapshot import Snapshot
+
+    return subject.scope(Snapshot(now_ms(), ()), now_ms())
+
+
+def _hashed(subject: Subject) -> bytes | None:
+    """``H(group secret)``: of the secret where it is here, else as the lock keeps it."""
     return subject.secret_hash or (subject.lock.group_secret_hash if subject.lock else None)
 
 
@@ -252,9 +265,9 @@ def _diff_json(found: ConfigDiff) -> dict[str, Any]:
 def _row(change: Change) -> list[str]:
     moves = " and ".join(move.replace("_", " ") for move in change.moves) or "neither"
     return [
-        _cut(change.path, 40),
-        _cut(change.old or "-", 24),
-        _cut(change.new or "-", 24),
+        _cell(change.path, 48),
+        _cell(change.old or "-", 24),
+        _cell(change.new or "-", 24),
         moves,
         ", ".join(change.actors),
     ]
@@ -268,6 +281,13 @@ def _pin(name: str, old: bytes | None, new: bytes | None) -> str:
 
 def _hex(value: bytes | None) -> str | None:
     return value.hex() if value is not None else None
+
+
+def _cell(text: str, size: int) -> str:
+    """Text for a cell: ids short, then no longer than ``size``."""
+    import re
+
+    return _cut(re.sub(r"\b([0-9a-f]{10})[0-9a-f]{54}\b", r"\1", text), size)
 
 
 def _cut(text: str, size: int) -> str:

@@ -182,3 +182,22 @@ def test_diff_of_broken_files_tells_all_problems(acme: Path, capsys: pytest.Capt
     said = capsys.readouterr().err
     assert "broken.toml:2: network: found 3" in said
     assert "broken.toml: name: missing" in said
+
+
+def test_rows_of_a_diff_can_be_told_apart(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (acme / "organism.toml").read_text()
+    start = text.index("[[span]]")
+    (acme / "less.toml").write_text(text[:start] + text[text.index("[[span]]", start + 1) :])
+    assert run(["fingerprint", "diff", "organism.toml", "less.toml"]) == 2
+    seen = capsys.readouterr()
+    rows = [line for line in seen.out.splitlines() if line.startswith("span[")]
+    paths = [line.split()[0] for line in rows]
+    assert len(set(paths)) == len(paths) > 3
+    assert not any("…" in path for path in paths)
+    assert seen.err.count("warning:") == 1
+
+
+def test_what_does_not_go_together_is_refused(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fingerprint", "show", "--as-ref", "--format", "json"]) == 64
+    assert run(["fingerprint", "diff", "organism.toml", "nowhere.toml"]) == 1
+    assert "there is no nowhere.toml" in capsys.readouterr().err
