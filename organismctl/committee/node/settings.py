@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from organismctl.committee.carrier.session import Party
 from organismctl.committee.carrier.wire import loopback_address
@@ -201,7 +200,7 @@ def _upstream(deployment: Deployment, member: SpannedMember, node: str) -> Upstr
 
 def _card_genesis(deployment: Deployment, card: str | None) -> bytes | None:
     """The first roster's digest in a card that is a file; a card that cannot be read says nothing."""
-    if card is None or urlsplit(card).scheme in ("http", "https"):
+    if card is None or card.startswith(("http://", "https://")):
         return None
     try:
         value = json.loads(read_text(deployment.resolve(card)))
