@@ -134,6 +134,26 @@ _SURFACE_VERIFY = closed(
         ),
     }
 )
+_RETIRE_VERIFY = closed(
+    {
+        "schema": _ONE,
+        "organism": TEXT,
+        "ok": FLAG,
+        "endings": many(
+            closed(
+                {
+                    "node": TEXT,
+                    "surface": TEXT,
+                    "ok": FLAG,
+                    "seen": FLAG,
+                    "detail": TEXT,
+                    "items": WHOLE,
+                    "last_seq": WHOLE_OR_NULL,
+                }
+            )
+        ),
+    }
+)
 _DOCTOR = closed(
     {
         "schema": _ONE,
@@ -246,6 +266,7 @@ SCHEMAS: dict[str, Schema] = {
     "lock-show": _LOCK_SHOW,
     "tickets-show": _TICKETS_SHOW,
     "surface-verify": _SURFACE_VERIFY,
+    "retire-verify": _RETIRE_VERIFY,
     "doctor": _DOCTOR,
     "plan": _PLAN,
     "change": closed(_VIEW),

@@ -129,7 +129,8 @@ def test_a_retirement_is_parked_amended_and_cancelled(walk: Walk) -> None:
     assert status["lease"] is None, "a parked change holds no lease"
     ctl(committee, "retire", "amend", "--effective-at", "2031-01-01T00:00Z", "--yes")
     assert committee.status(walk.leader())["retirement"]["effective_at"] == "2031-01-01T00:00:00Z"
-    ctl(committee, "retire", "verify", code=6)
+    told = ctl(committee, "retire", "verify", "--format", "json", code=6)
+    jsonschema.validate(json.loads(told.stdout), schemas()["retire-verify.schema.json"])
     ctl(committee, "retire", "cancel", "--yes")
     assert committee.status(walk.leader())["retirement"] is None
     walk.surface()
