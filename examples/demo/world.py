@@ -132,6 +132,8 @@ def world(folder: Path) -> Iterator[World]:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)
+    # A shell starts background jobs with SIGINT ignored; the demo cleans up all the same.
+    signal.signal(signal.SIGINT, interrupted)
     folder.mkdir(parents=True)
     made = World(folder)
     try:
