@@ -79,7 +79,7 @@ def retire(
 
     if at is None:
         raise UsageError("retire needs --effective-at", advice="for example --effective-at 2026-12-01T00:00Z")
-    as_json = wants_json(output)
+    as_json, reason = wants_json(output), _printable(reason)
     desk = open_desk(organism, wait=wait, risks=risk, yes=yes)
     site = desk.site()
     moment, ticks = _moment(site, at, fallback, desk.clock.now_ms())
@@ -122,7 +122,7 @@ def amend(
         raise UsageError(
             "retire amend needs --effective-at", advice="give all of it: what is left out is dropped"
         )
-    as_json = wants_json(output)
+    as_json, reason = wants_json(output), _printable(reason)
     desk = open_desk(organism, yes=yes)
     site = desk.site()
     moment, ticks = _moment(site, at, fallback, desk.clock.now_ms())
@@ -193,15 +193,45 @@ def _verdict(endings: list[Ending]) -> Exit:
 
 
 def _moment(site: Site, at: str, fallback: str | None, now_ms: int) -> tuple[str, int | None]:
-    """The moment in full, and the present tick number when it is known."""
-    from organismctl.change.procedure._retirement import with_fallback
+    """The moment in full, and the present tick number when it is known.
+
+    Raises:
+        InputError: It is not a moment.
+        RefusedError: It is past: the seal would come at once, and cannot be taken back.
+    """
+    from organismctl.change.procedure._retirement import effective, with_fallback
+    from organismctl.errors import RefusedError
 
     latest = site.fleet.survey().latest if at.startswith("tick:") else None
     ticks = latest.ticks if latest is not None else None
     moment = with_fallback(
         at, fallback=fallback, ticks=ticks or 0, period_s=site.limits.period_s, now_ms=now_ms
     )
+    at_ms, tick = effective(moment)
+    over = at_ms is not None and at_ms <= now_ms
+    if over or (tick is not None and ticks is not None and tick <= ticks):
+        raise RefusedError(
+            f"{moment} is past: the organism would be sealed at once, and that cannot be taken back",
+            advice="give a moment that lies ahead; nothing was begun",
+        )
     return moment, ticks
+
+
+def _printable(reason: str) -> str:
+    """The reason, as the ledger and the marker can hold it.
+
+    Raises:
+        UsageError: It is too long, or holds control characters or bytes that are no UTF-8.
+    """
+    from organismctl.committee.command import MAX_TEXT
+    from organismctl.errors import UsageError
+
+    fits = len(reason.encode(errors="surrogateescape")) <= MAX_TEXT
+    if not fits or not (reason.isprintable() or not reason):
+        raise UsageError(
+            "--reason does not fit", advice=f"printable text on one line, at most {MAX_TEXT} bytes"
+        )
+    return reason
 
 
 def _reference(text: str | None) -> str | None:

@@ -114,7 +114,11 @@ def audit(
     proven = [one for one in found if one.status == OK]
     marked = sum(one.marker is not None for one in proven)
     made.summary = f"{len(proven)} of {len(found)} nodes prove the surface" + (
-        f"; {marked} end with the marker" if marked else "; it is not retired"
+        f"; {marked} end with the marker"
+        if marked
+        else "; it is not retired"
+        if proven
+        else "; whether it is retired is unknown"
     )
     return made
 

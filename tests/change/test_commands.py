@@ -129,6 +129,21 @@ def test_a_retirement_is_parked_amended_and_cancelled(walk: Walk) -> None:
     assert status["lease"] is None, "a parked change holds no lease"
     ctl(committee, "retire", "amend", "--effective-at", "2031-01-01T00:00Z", "--yes")
     assert committee.status(walk.leader())["retirement"]["effective_at"] == "2031-01-01T00:00:00Z"
+    past = ctl(committee, "retire", "amend", "--effective-at", "2020-01-01T00:00Z", "--yes", code=4)
+    assert "is past" in past.stderr
+    assert committee.status(walk.leader())["retirement"]["effective_at"] == "2031-01-01T00:00:00Z"
+    garbled = ctl(
+        committee,
+        "retire",
+        "amend",
+        "--effective-at",
+        "2032-01-01T00:00Z",
+        "--reason",
+        "a\nb",
+        "--yes",
+        code=64,
+    )
+    assert "--reason" in garbled.stderr
     told = ctl(committee, "retire", "verify", "--format", "json", code=6)
     jsonschema.validate(json.loads(told.stdout), schemas()["retire-verify.schema.json"])
     ctl(committee, "retire", "cancel", "--yes")
