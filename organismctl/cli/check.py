@@ -177,7 +177,7 @@ def judge(
 
     form = formatter(format_)
     _known_audience(fail_on)
-    subject = load_subject(organism)
+    subject = load_subject(organism, needs_deployment=list(names) != ["fingerprint"])
     snapshot, moment, looked = _look(names, subject, from_, at, timeout)
     scope = subject.scope(snapshot, moment)
     report = Report(

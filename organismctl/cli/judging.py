@@ -87,13 +87,19 @@ class Subject:
         )
 
 
-def load_subject(choice: str | None) -> Subject:
+def load_subject(choice: str | None, *, needs_deployment: bool = True) -> Subject:
     """Read the files of the organism that the options name.
+
+    Args:
+        choice: What ``--organism`` gave.
+        needs_deployment: Whether problems in a deployment.toml that is there are errors; else they are said,
+            and the file is left aside.
 
     Raises:
         OrganismError: Which organism is meant is not clear, or a file holds problems.
     """
     from organismctl.cli.output import say
+    from organismctl.errors import OrganismError
     from organismctl.files.context import resolve_context
     from organismctl.files.lock import load_lock
     from organismctl.files.organism import load_organism
@@ -104,7 +110,12 @@ def load_subject(choice: str | None) -> Subject:
     if context.deployment_path is not None:
         from organismctl.files.deployment import load_deployment
 
-        deployment = load_deployment(context.deployment_path)
+        try:
+            deployment = load_deployment(context.deployment_path)
+        except OrganismError as error:
+            if needs_deployment:
+                raise
+            say(f"warning: deployment.toml is left aside: {error.message}")
     for problem in organism.warnings:
         say(f"warning: {problem}")
     lock = load_lock(context.lock_path) if context.lock_path.exists() else None

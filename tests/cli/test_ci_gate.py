@@ -77,3 +77,10 @@ def test_shell_recipe_of_the_docs(organism: Path) -> None:
     argv = line.removeprefix(".venv/bin/").replace("organisms/settlement", str(organism)).split()
     assert run(argv, organism).returncode == 0
     assert (organism / "fingerprint.xml").read_text().startswith("<?xml")
+
+
+def test_a_broken_deployment_file_does_not_stop_the_gate(organism: Path) -> None:
+    (organism / "deployment.toml").write_text("schema = 1\nnonsense = true\n")
+    found = run(["organismctl", "fingerprint", "check", "--organism", str(organism)], organism)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "deployment.toml is left aside" in found.stderr
