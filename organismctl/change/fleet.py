@@ -188,11 +188,6 @@ class Survey:
         }
 
 
-def majority(size: int) -> int:
-    """How many of ``size`` members decide."""
-    return size // 2 + 1
-
-
 class Fleet:
     """All nodes of the deployment.
 
@@ -290,4 +285,4 @@ class Fleet:
         return self._sealed or self.survey().sealed
 
 
-__all__ = ["Fleet", "LedgerRefusedError", "NodeApi", "NodeSeen", "Survey", "majority"]
+__all__ = ["Fleet", "LedgerRefusedError", "NodeApi", "NodeSeen", "Survey"]

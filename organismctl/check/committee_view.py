@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from organismctl.check.node_told import MalformedStatusError, Told, read_told
-from organismctl.check.quorum import majority
+from organismctl.identity.roster import majority
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from organismctl.check.ticket_matrix import Cell, State
+from organismctl.identity.roster import majority
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,6 @@ class Quorum:
     def lost(self, now_ms: int) -> bool:
         """Whether it is surely lost now."""
         return self.perhaps_until_ms is not None and self.perhaps_until_ms <= now_ms
-
-
-def majority(size: int) -> int:
-    """The smallest majority of a committee."""
-    return size // 2 + 1
 
 
 def quorum_of(cells: Sequence[Cell], now_ms: int) -> Quorum:

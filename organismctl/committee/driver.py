@@ -25,13 +25,13 @@ from organismctl.committee.evidence import (
     Pointer,
     Verifier,
     Vouch,
-    majority,
     point,
     verify_signature,
     vouch_message,
 )
 from organismctl.committee.lane import Lane, LaneStatus, Link, UpstreamEvent, Waiting
 from organismctl.committee.machine import Input, MachineConfig, State, ready_through
+from organismctl.identity.roster import majority
 
 __all__ = [
     "Action",

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from organismctl.identity.digest import h
 from organismctl.identity.peer import sign, verify
+from organismctl.identity.roster import majority
 
 DOMAIN = b"organismctl/vouch/1|"
 """Domain separation of the signed message."""
@@ -94,11 +95,6 @@ class VouchResult:
         if self.missing:
             return f"{len(self.valid)} valid vouches of {self.needed} needed"
         return ""
-
-
-def majority(count: int) -> int:
-    """The smallest number of ``count`` that is more than half of it."""
-    return count // 2 + 1
 
 
 def pointer_bytes(pointer: Pointer) -> bytes:

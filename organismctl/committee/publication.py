@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from organismctl.committee.evidence import Verifier, majority, verify_signature
+from organismctl.committee.evidence import Verifier, verify_signature
 from organismctl.committee.machine import Effect, PublishFact, PublishMarker, RosterChanged, State
 from organismctl.committee.signatures import (
     LINKS,
@@ -36,7 +36,7 @@ from organismctl.committee.signatures import (
     members,
     place,
 )
-from organismctl.identity.roster import Roster, RosterChange, RosterLink, link_message
+from organismctl.identity.roster import Roster, RosterChange, RosterLink, link_message, majority
 from organismctl.identity.surface_item import Fact, SurfaceItem, certificate, item_message
 
 MAX_OPEN = 1024

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from organismctl.change.fleet import NodeSeen, Survey, majority
+from organismctl.change.fleet import NodeSeen, Survey
 from organismctl.change.site import Site
 from organismctl.change.step import Probe
+from organismctl.identity.roster import majority
 
 
 def wrong_identity(site: Site, node: NodeSeen) -> str | None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from organismctl.change.canonical import canonical, clean, digest, iso, parse_object
 from organismctl.change.errors import JournalError
-from organismctl.change.fleet import Survey, majority
+from organismctl.change.fleet import Survey
 from organismctl.change.site import Site
 from organismctl.change.step import Probe
 from organismctl.errors import InputError, UnreachableError
+from organismctl.identity.roster import majority
 
 if TYPE_CHECKING:
     from organismctl.identity.config import Json

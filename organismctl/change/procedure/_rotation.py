@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from organismctl.change.fleet import NodeSeen, Survey, majority
+from organismctl.change.fleet import NodeSeen, Survey
 from organismctl.change.procedure._committee import agreed, led, quorum, wrong_identity
 from organismctl.change.site import Member, Site
 from organismctl.change.step import Probe, Seen
+from organismctl.identity.roster import majority
 
 if TYPE_CHECKING:
     from organismctl.identity.config import Json

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from organismctl.change.canonical import clean
-from organismctl.change.fleet import majority
 from organismctl.change.procedure._retirement import (
     announced,
     announcement,
@@ -22,6 +21,7 @@ from organismctl.change.procedure._retirement import (
 from organismctl.change.site import Site
 from organismctl.change.step import Intent, Probe, Step
 from organismctl.errors import InputError
+from organismctl.identity.roster import majority
 
 if TYPE_CHECKING:
     from organismctl.identity.config import Json
