@@ -10,7 +10,6 @@ from organismctl.cli.changing import (
     DEFAULT_WAIT,
     DryRun,
     Format,
-    Organism,
     PlanOut,
     Reason,
     Risk,
@@ -22,8 +21,9 @@ from organismctl.cli.changing import (
     run_plan,
     show,
     tell_end,
-    wants_json,
 )
+from organismctl.cli.judging import Organism
+from organismctl.cli.output import wants_json
 from organismctl.exits import Exit
 
 if TYPE_CHECKING:
@@ -193,27 +193,14 @@ def _verdict(endings: list[Ending]) -> Exit:
 
 
 def _moment(site: Site, at: str, fallback: str | None, now_ms: int) -> tuple[str, int | None]:
-    """The moment in full, and the present tick number when it is known.
-
-    Raises:
-        InputError: It is not a moment.
-        RefusedError: It is past: the seal would come at once, and cannot be taken back.
-    """
-    from organismctl.change.procedure._retirement import effective, with_fallback
-    from organismctl.errors import RefusedError
+    """The moment in full, and the present tick number when it is known."""
+    from organismctl.change.procedure._retirement import with_fallback
 
     latest = site.fleet.survey().latest if at.startswith("tick:") else None
     ticks = latest.ticks if latest is not None else None
     moment = with_fallback(
         at, fallback=fallback, ticks=ticks or 0, period_s=site.limits.period_s, now_ms=now_ms
     )
-    at_ms, tick = effective(moment)
-    over = at_ms is not None and at_ms <= now_ms
-    if over or (tick is not None and ticks is not None and tick <= ticks):
-        raise RefusedError(
-            f"{moment} is past: the organism would be sealed at once, and that cannot be taken back",
-            advice="give a moment that lies ahead; nothing was begun",
-        )
     return moment, ticks
 
 
@@ -223,15 +210,16 @@ def _printable(reason: str) -> str:
     Raises:
         UsageError: It is too long, or holds control characters or bytes that are no UTF-8.
     """
-    from organismctl.committee.command import MAX_TEXT
+    from organismctl.committee.codec import FieldError
+    from organismctl.committee.command import REASON
     from organismctl.errors import UsageError
 
-    fits = len(reason.encode(errors="surrogateescape")) <= MAX_TEXT
-    if not fits or not (reason.isprintable() or not reason):
+    try:
+        return REASON.load(reason, "--reason")
+    except FieldError as exc:
         raise UsageError(
-            "--reason does not fit", advice=f"printable text on one line, at most {MAX_TEXT} bytes"
-        )
-    return reason
+            f"it does not fit into the ledger: {exc}", advice="one line, without control characters"
+        ) from exc
 
 
 def _reference(text: str | None) -> str | None:

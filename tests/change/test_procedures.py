@@ -338,6 +338,17 @@ def test_the_lead_time_is_owed(tmp_path: Path) -> None:
     ]
 
 
+def test_a_moment_that_is_past_is_not_begun(tmp_path: Path) -> None:
+    """At planning, and again when the plan is applied: it may have waited in a file since."""
+    desk = Desk(tmp_path, "retire", RETIRE)
+    assert build("retire", desk.site(), RETIRE).refusals() == []
+    desk.clock.at += 366 * 86_400
+    (why,) = build("retire", desk.site(), RETIRE).refusals()
+    assert "is past: the organism would be sealed at once" in why
+    (why,) = build("retire", desk.site(), {**RETIRE, "effective_at": "2020-01-01T00:00:00Z"}).refusals()
+    assert "is past" in why
+
+
 def test_the_chronicle_is_waited_for(tmp_path: Path) -> None:
     coalition = Coalition("example", "chronicle.json", "noc@example.example")
     desk = Desk(tmp_path, "retire", RETIRE, coalitions=(coalition,))

@@ -68,7 +68,23 @@ def with_fallback(text: str, *, fallback: str | None, ticks: int, period_s: floa
     return f"tick:{moment.tick} or {time_text((expected + 86_400_000) // 1000 * 1000)}"
 
 
-def owed(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
+def untimely(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
+    """Why the moment may not be scheduled: it is past, or integrators would get too little notice.
+
+    Args:
+        site: The organism.
+        moment: The moment in full.
+        parameters: ``ticks_now``: the tick number at planning, when it was known.
+    """
+    at_ms, tick = effective(moment)
+    ticks = parameters.get("ticks_now")
+    reached = tick is not None and isinstance(ticks, int) and tick <= ticks
+    if reached or (at_ms is not None and at_ms <= site.now_ms()):
+        return [f"{moment} is past: the organism would be sealed at once, and that cannot be taken back"]
+    return _owed(site, moment, parameters)
+
+
+def _owed(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
     """Why integrators would get too little notice: nothing, or one sentence.
 
     Args:

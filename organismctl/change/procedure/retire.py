@@ -22,9 +22,9 @@ from organismctl.change.procedure._retirement import (
     is_scheduled,
     is_sealed,
     marker_is_last,
-    owed,
     scheduled,
     slug,
+    untimely,
     when,
     write_announcement,
 )
@@ -95,7 +95,7 @@ class Retire:
             why.append("the organism is retired already; `organismctl retire verify` proves it")
         elif scheduled(survey) is not None:
             why.append("a retirement is scheduled already: `organismctl retire amend` or `retire cancel`")
-        why.extend(owed(self.site, self.moment, self.parameters))
+        why.extend(untimely(self.site, self.moment, self.parameters))
         _, tick = effective(self.moment)
         if self.site.retire_exec and tick is not None:
             why.append("[retire] exec needs a wall-clock time: this tool sees no tick of that organism")

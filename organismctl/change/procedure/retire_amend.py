@@ -14,8 +14,8 @@ from organismctl.change.procedure._retirement import (
     announced,
     announcement,
     effective,
-    owed,
     scheduled,
+    untimely,
     write_announcement,
 )
 from organismctl.change.site import Site
@@ -67,7 +67,7 @@ class RetireAmend:
             return ["the organism is sealed: nothing can be amended any more"]
         if scheduled(survey) is None:
             return ["no retirement is scheduled"]
-        return owed(self.site, self.moment, self.parameters)
+        return untimely(self.site, self.moment, self.parameters)
 
     def no_way_back(self) -> str | None:
         """See :meth:`Procedure.no_way_back`."""
