@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from organismctl.check.accept import apply_accepts
 from organismctl.check.finding import Finding, Status
-from organismctl.check.scope import Scope, make_scope
+from organismctl.check.scope import Scope
 from organismctl.exits import Exit, worst
-
-if TYPE_CHECKING:
-    from organismctl.files.deployment import Deployment
-    from organismctl.files.lock import LockFile
-    from organismctl.files.organism import LoadedOrganism
-    from organismctl.identity.fingerprint import Identity
-    from organismctl.observe.snapshot import Snapshot
 
 FAIL_ON = ("any", "committee", "integrators")
 """What ``--fail-on`` may say; ``committee`` includes what integrators must act on."""
@@ -86,37 +78,13 @@ def load(names: Iterable[str]) -> None:
         import_module(f"organismctl.check.{name}")
 
 
-def run_checks(
-    names: Sequence[str],
-    organism: LoadedOrganism,
-    snapshot: Snapshot,
-    deployment: Deployment | None,
-    lock: LockFile | None,
-    now_ms: int,
-    *,
-    secret_hash: bytes | None = None,
-    identity: Identity | None = None,
-) -> list[Finding]:
-    """Run checks over one snapshot; what a person accepted is marked.
+def run_scope(names: Sequence[str], scope: Scope) -> list[Finding]:
+    """Run checks over one scope; what a person accepted is marked.
 
     Args:
         names: Keys of :data:`CHECKS`.
-        organism: organism.toml.
-        snapshot: What was seen.
-        deployment: Our side, or ``None``.
-        lock: The accepted identity, or ``None``.
-        now_ms: The moment of judgement, Unix ms.
-        secret_hash: ``H(group secret)``, when it is here.
-        identity: The identity, where the caller has it already (scheme ``exec``: the binary was asked).
+        scope: :func:`organismctl.check.scope.make_scope` makes it.
     """
-    scope = make_scope(
-        organism, snapshot, deployment, lock, now_ms, secret_hash=secret_hash, identity=identity
-    )
-    return run_scope(names, scope)
-
-
-def run_scope(names: Sequence[str], scope: Scope) -> list[Finding]:
-    """The same over a scope that is made already."""
     rows: dict[tuple[str, str], Finding] = {}
     for name in names:
         for row in CHECKS[name].run(scope):

@@ -11,7 +11,6 @@ from organismctl.cli.changing import (
     DEFAULT_WAIT,
     DryRun,
     Format,
-    Organism,
     Risk,
     Wait,
     Yes,
@@ -21,9 +20,9 @@ from organismctl.cli.changing import (
     run_plan,
     show,
     tell_end,
-    wants_json,
 )
-from organismctl.cli.output import say
+from organismctl.cli.judging import Organism
+from organismctl.cli.output import say, wants_json
 
 if TYPE_CHECKING:
     from organismctl.change.desk import Desk

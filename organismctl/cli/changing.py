@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from organismctl.change.plan import Plan
     from organismctl.change.state import View
 
-Organism = Annotated[
-    str | None,
-    typer.Option(
-        "--organism",
-        "--deployment",
-        metavar="NAME|PATH",
-        help="The organism: a named context, or its deployment.toml, organism.toml or folder.",
-    ),
-]
 Yes = Annotated[
     bool, typer.Option("--yes", help="Answer every confirmation with yes; needed without a terminal.")
 ]
@@ -224,16 +215,3 @@ def tell_end(desk: Desk, run: Callable[[], View], *, as_json: bool) -> None:
 def json_lines(value: Any) -> str:
     """JSON for standard output."""
     return json_text(value)
-
-
-def wants_json(chosen: str) -> bool:
-    """Whether ``--format json`` was chosen.
-
-    Raises:
-        UsageError: It is neither table nor json.
-    """
-    from organismctl.errors import UsageError
-
-    if chosen not in {"table", "json"}:
-        raise UsageError(f"--format {chosen[:40]!r}: allowed: table, json")
-    return chosen == "json"

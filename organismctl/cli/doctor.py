@@ -25,19 +25,17 @@ def doctor(
 
     Exit codes: 0 well (warnings too); 1 something must be mended here; 5 something could not be seen.
     """
-    from organismctl.cli.output import emit, emit_json, progress, table
-    from organismctl.errors import UsageError
+    from organismctl.cli.output import emit, emit_json, progress, table, wants_json
     from organismctl.exits import Exit
     from organismctl.observe.surroundings import BAD, UNKNOWN, examine
 
-    if format_ not in {"table", "json"}:
-        raise UsageError(f"--format {format_[:40]!r}: allowed: table, json")
+    as_json = wants_json(format_)
     context, trouble = _context(organism)
     with progress("looking around") as told:
         rows = examine(context, trouble, on_row=told.step)
     states = {row.status for row in rows}
     code = Exit.ERROR if BAD in states else Exit.UNKNOWN if UNKNOWN in states else Exit.OK
-    if format_ == "json":
+    if as_json:
         emit_json({"schema": 1, "exit": int(code), "rows": [_json(row) for row in rows]}, output)
     else:
         cells = [[row.status, row.subject, row.detail] for row in rows]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from organismctl.cli.judging import Organism, Output
+from organismctl.cli.output import wants_json
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
@@ -44,7 +45,7 @@ def show(
     scope = _scope(organism)
     identity, config = _identity(scope), scope.organism.config
     if as_ref:
-        if _json(format_):
+        if wants_json(format_):
             raise UsageError(
                 "--as-ref prints what is pasted into a TOML file; --format json does not go with it"
             )
@@ -62,7 +63,7 @@ def show(
         "network": config.network.hex(),
         "surfaces": {name: surface.hex() for name, surface in identity.surface_ids.items()},
     }
-    if _json(format_):
+    if wants_json(format_):
         emit_json(shown, output)
         return
     rows = [
@@ -92,7 +93,7 @@ def explain(*, format_: Format = "table", output: Output = None, organism: Organ
             advice="`organismctl fingerprint show` prints it",
         )
     rows = rows_of(config)
-    if _json(format_):
+    if wants_json(format_):
         told = [
             {"path": row.path, "text": row.text, "encoding": row.encoding.hex(), "digest": row.digest.hex()}
             for row in rows
@@ -149,7 +150,7 @@ def diff(
         _hashed(before) or _hashed(after),
         identities=(_identity(_scope_of(before)), _identity(_scope_of(after))),
     )
-    if _json(format_):
+    if wants_json(format_):
         emit_json(_diff_json(found), output)
     else:
         cells = [_row(change) for change in found.changes]
@@ -292,11 +293,3 @@ def _cell(text: str, size: int) -> str:
 
 def _cut(text: str, size: int) -> str:
     return text if len(text) <= size else text[: size - 1] + "…"
-
-
-def _json(chosen: str) -> bool:
-    from organismctl.errors import UsageError
-
-    if chosen not in {"table", "json"}:
-        raise UsageError(f"--format {chosen[:40]!r}: allowed: table, json")
-    return chosen == "json"

@@ -86,18 +86,17 @@ def show(
 ) -> None:
     """Show what is accepted: deployed, and next."""
     from organismctl.cli.judging import load_subject
-    from organismctl.cli.output import emit, emit_json, table
-    from organismctl.errors import InputError, UsageError
+    from organismctl.cli.output import emit, emit_json, table, wants_json
+    from organismctl.errors import InputError
 
-    if format_ not in {"table", "json"}:
-        raise UsageError(f"--format {format_[:40]!r}: allowed: table, json")
+    as_json = wants_json(format_)
     subject = load_subject(organism)
     if subject.lock is None:
         raise InputError(
             f"there is no {subject.context.lock_path}", advice="`organismctl lock init` makes the first one"
         )
     stanzas = {"deployed": subject.lock.deployed, "next": subject.lock.next}
-    if format_ == "json":
+    if as_json:
         told = {name: _json(stanza) if stanza else None for name, stanza in stanzas.items()}
         emit_json({"schema": 1, "name": subject.organism.config.name, **told})
         return

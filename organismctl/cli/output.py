@@ -191,3 +191,16 @@ def progress(what: str) -> Iterator[Progress]:
         yield made
     finally:
         made.end()
+
+
+def wants_json(chosen: str) -> bool:
+    """Whether ``--format json`` was chosen.
+
+    Raises:
+        UsageError: It is neither table nor json.
+    """
+    from organismctl.errors import UsageError
+
+    if chosen not in {"table", "json"}:
+        raise UsageError(f"--format {chosen[:40]!r}: allowed: table, json")
+    return chosen == "json"

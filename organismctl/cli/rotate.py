@@ -10,7 +10,6 @@ from organismctl.cli.changing import (
     DEFAULT_WAIT,
     DryRun,
     Format,
-    Organism,
     PlanOut,
     Reason,
     Risk,
@@ -18,8 +17,9 @@ from organismctl.cli.changing import (
     Yes,
     open_desk,
     run_plan,
-    wants_json,
 )
+from organismctl.cli.judging import Organism
+from organismctl.cli.output import wants_json
 
 app = typer.Typer(help="Change the committee step by step, without losing anything.", no_args_is_help=True)
 

@@ -85,16 +85,14 @@ def verify(
 
     Exit codes: 0 proven; 5 a node could not be read; 6 something does not prove.
     """
-    from organismctl.cli.output import emit, emit_json, progress, table
-    from organismctl.errors import UsageError
+    from organismctl.cli.output import emit, emit_json, progress, table, wants_json
     from organismctl.observe.surface_audit import audit
 
-    if output_format not in {"table", "json"}:
-        raise UsageError(f"--format {output_format[:40]!r}: allowed: table, json")
+    as_json = wants_json(output_format)
     pin, clients = _handle(organism, url, surface)
     with progress(f"reading {pin.surface}") as told:
         verdict = audit(clients, pin, start, retired=retired, on_items=told.step)
-    if output_format == "json":
+    if as_json:
         emit_json(verdict.as_json())
     else:
         rows = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from organismctl.cli.output import wants_json
 from organismctl.exits import Exit
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def show(
     from organismctl.cli.output import emit, emit_json, table
 
     rows = _shown_files(files) if files else _shown_ours(organism)
-    if _json(output_format):
+    if wants_json(output_format):
         emit_json({"schema": 1, "tickets": rows})
         return
     head = ["ticket", "kind", "id", "issuer", "holder", "issued", "expires", "problem"]
@@ -330,14 +331,6 @@ def _seconds(text: str) -> int:
     if seconds < 1:
         raise UsageError(f"{text[:40]!r} is shorter than a second")
     return seconds
-
-
-def _json(chosen: str) -> bool:
-    from organismctl.errors import UsageError
-
-    if chosen not in {"table", "json"}:
-        raise UsageError(f"--format {chosen[:40]!r}: allowed: table, json")
-    return chosen == "json"
 
 
 def _time(seconds: int | None) -> str:
