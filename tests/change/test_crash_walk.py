@@ -312,7 +312,8 @@ def paused(walk: Walk, action: str, *args: str, back: Callable[[str], bool]) -> 
             process.wait(10)
 
 
-def retire_args(walk: Walk, seconds: float = 3.0) -> tuple[str, ...]:
+def retire_args(walk: Walk, seconds: float = 20.0) -> tuple[str, ...]:
+    """A moment far enough for two runs of the command on a busy machine: a past one is refused."""
     moment = datetime.now(UTC) + timedelta(seconds=seconds)
     return ("retire", "--effective-at", moment.isoformat(timespec="seconds"), "--reason", "walked", "--yes")
 
@@ -374,7 +375,7 @@ def test_a_retirement_whose_runner_is_killed_at_every_point_after_the_seal(tmp_p
 def test_a_retirement_whose_leader_node_is_killed(tmp_path: Path, action: str) -> None:
     with walk_over(tmp_path / "c") as walk:
         linger(walk, short=True)
-        paused(walk, action, *retire_args(walk, 6.0), back=lambda _dead: True)
+        paused(walk, action, *retire_args(walk), back=lambda _dead: True)
         retired(walk)
 
 

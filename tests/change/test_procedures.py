@@ -349,6 +349,16 @@ def test_a_moment_that_is_past_is_not_begun(tmp_path: Path) -> None:
     assert "is past" in why
 
 
+def test_a_retirement_that_was_left_lying_is_not_scheduled_after_its_moment(tmp_path: Path) -> None:
+    """A resume looks anew: sealing at once is not what was planned."""
+    desk = Desk(tmp_path, "retire", RETIRE)
+    runner = desk.runner()
+    desk.clock.at += 366 * 86_400
+    with pytest.raises(StepRefusedError, match="is past: the organism would be sealed at once"):
+        runner.run()
+    assert desk.committee.state.retirement is None
+
+
 def test_the_chronicle_is_waited_for(tmp_path: Path) -> None:
     coalition = Coalition("example", "chronicle.json", "noc@example.example")
     desk = Desk(tmp_path, "retire", RETIRE, coalitions=(coalition,))

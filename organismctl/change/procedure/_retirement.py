@@ -84,6 +84,26 @@ def untimely(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[st
     return _owed(site, moment, parameters)
 
 
+def still_ahead(site: Site, moment: str) -> Probe:
+    """Whether a moment that is about to be certified is still to come; the change may have been left for days.
+
+    Args:
+        site: The organism.
+        moment: The moment in full.
+    """
+    at_ms, tick = effective(moment)
+    latest = site.fleet.survey().latest
+    ticks = None if latest is None else latest.ticks
+    if (at_ms is not None and at_ms <= site.now_ms()) or (
+        tick is not None and ticks is not None and tick <= ticks
+    ):
+        return Probe.no(
+            f"{moment} is past: the organism would be sealed at once, and that cannot be taken back",
+            advice="`organismctl change abort` ends this change; plan it anew with a later moment",
+        )
+    return Probe.yes(f"{moment} is still to come")
+
+
 def _owed(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
     """Why integrators would get too little notice: nothing, or one sentence.
 

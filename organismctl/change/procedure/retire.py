@@ -24,6 +24,7 @@ from organismctl.change.procedure._retirement import (
     marker_is_last,
     scheduled,
     slug,
+    still_ahead,
     untimely,
     when,
     write_announcement,
@@ -165,6 +166,7 @@ class Retire:
         return Step(
             name="schedule",
             title=f"schedule the retirement for {self.moment}",
+            ready=lambda: still_ahead(self.site, self.moment),
             act=schedule,
             verify=lambda: is_scheduled(self.site.fleet.survey()),
             undo=cancel,

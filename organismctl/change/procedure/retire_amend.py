@@ -15,6 +15,7 @@ from organismctl.change.procedure._retirement import (
     announcement,
     effective,
     scheduled,
+    still_ahead,
     untimely,
     write_announcement,
 )
@@ -107,6 +108,7 @@ class RetireAmend:
             Step(
                 name="amend",
                 title=f"amend the retirement to {self.moment}",
+                ready=lambda: still_ahead(self.site, self.moment),
                 act=append,
                 verify=self._is_amended,
                 deadline_s=60,
