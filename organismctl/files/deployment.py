@@ -46,6 +46,7 @@ class Node:
         url: Its node API, or ``None``.
         key: File of its ed25519 seed, or ``None`` away from its host.
         ca: Certificate authority file of its API, or ``None``.
+        address: ``HOST:PORT`` of its mosaik endpoint, or ``None``.
         data: Folder of its ledger and logs, or ``None``.
         executor: ``manual``, ``command`` or ``systemd``.
         start: Argument list with placeholders.
@@ -61,6 +62,7 @@ class Node:
     url: str | None = None
     key: str | None = None
     ca: str | None = None
+    address: str | None = None
     data: str | None = None
     executor: str = "manual"
     start: tuple[str, ...] = ()
@@ -87,15 +89,32 @@ class SpanSide:
         period_ms: Period of its clock, or ``None`` when not told.
         dark_after: Periods without an event until it counts as dark.
         card: Path or URL of its published card, or ``None``.
+        peers: ``PEERID@HOST:PORT`` of mosaik peers of it.
     """
 
     name: str
     endpoints: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
     card: str | None = None
     contact: str | None = None
     period_ms: int | None = None
     dark_after: int = 5
     tickets: tuple[TicketFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mosaik:
+    """How mosaik's network is reached: a relay of our own, or ``None`` for its public ones."""
+
+    relay: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Who looks at the network: file of a seed (``None``: another identity each time), ticket files."""
+
+    key: str | None = None
+    tickets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +176,8 @@ class Deployment:
     shared_changes: str | None = None
     carrier: str = "loopback"
     operator: str = ""
+    mosaik: Mosaik = Mosaik()
+    observer: Observer = Observer()
     secrets: Secrets = Secrets()
     nodes: tuple[Node, ...] = ()
     spans: tuple[SpanSide, ...] = ()
@@ -226,6 +247,8 @@ def _deployment(values: Mapping[str, Any], path: Path, reader: Reader) -> Deploy
         shared_changes=values["shared_changes"],
         carrier=values["carrier"],
         operator=(operator or {}).get("name") or default_operator(),
+        mosaik=Mosaik(**(values["mosaik"] or {})),
+        observer=Observer(**(values["observer"] or {})),
         secrets=Secrets(**(values["secrets"] or {})),
         nodes=tuple(Node(**one) for one in values["node"]),
         spans=tuple(_span(one) for one in values["span"]),
@@ -239,7 +262,7 @@ def _deployment(values: Mapping[str, Any], path: Path, reader: Reader) -> Deploy
 
 
 def _span(values: Mapping[str, Any]) -> SpanSide:
-    same = {key: values[key] for key in ("name", "endpoints", "card", "contact", "dark_after")}
+    same = {key: values[key] for key in ("name", "endpoints", "peers", "card", "contact", "dark_after")}
     tickets = tuple(TicketFile(**one) for one in values["ticket"])
     return SpanSide(**same, period_ms=values["period"], tickets=tickets)
 
@@ -315,6 +338,8 @@ def _secret_files(deployment: Deployment) -> Iterator[tuple[str, str]]:
     for key in Secrets.__slots__:
         if name := getattr(deployment.secrets, key):
             yield f"secrets.{key}", name
+    if deployment.observer.key:
+        yield "observer.key", deployment.observer.key
     for i, node in enumerate(deployment.nodes):
         if node.key:
             yield f"node[{i}].key", node.key

@@ -11,7 +11,7 @@ from organismctl.files.schema import Field, Invalid, JsonSchema, Reader, Table, 
 from organismctl.identity.durations import parse_duration
 
 EXECUTORS = ("manual", "command", "systemd")
-CARRIERS = ("loopback",)
+CARRIERS = ("loopback", "mosaik")
 PLACEHOLDERS = ("node", "deployment", "data", "url", "peer_id")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -50,6 +50,25 @@ _HOST = Text("a host as ssh takes it (user@host)", pattern=r"[A-Za-z0-9_][A-Za-z
 _NODE = Text(
     "a node's name: letters, digits, dots, dashes, underscores", pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 )
+
+
+class SocketAddress(Text):
+    """Host and port of a UDP socket; an IPv6 address stands in brackets."""
+
+    def __init__(self, peer: bool = False) -> None:
+        what = "PEERID@HOST:PORT, the peer id in 64 hex" if peer else "HOST:PORT"
+        head = "[0-9a-fA-F]{64}@" if peer else ""
+        super().__init__(
+            f"{what} (an IPv6 address in brackets), with a port from 1 to 65535",
+            pattern=rf"{head}(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):[0-9]{{1,5}}",
+        )
+
+    def read(self, value: Any, path: str, reader: Reader) -> str | Invalid:
+        """See :meth:`Shape.read`."""
+        text = super().read(value, path, reader)
+        if isinstance(text, Invalid) or 0 < int(text.rpartition(":")[2]) < 65536:
+            return text
+        return reader.problem(path, show(text), self.allowed)
 
 
 class SecretPath(Text):
@@ -111,6 +130,7 @@ NODE = Table(
         "key": Field(SecretPath(), "file of its ed25519 seed; only on the host that runs it"),
         "url": Field(_URL, "its node API; absent for an organism that has none"),
         "ca": Field(Text("a path"), "certificate authority of its node API"),
+        "address": Field(SocketAddress(), "its mosaik address (QUIC over UDP)"),
         "data": Field(Text("a path"), "its ledger and logs"),
         "executor": Field(Choice(EXECUTORS), "how it is started and stopped", default="manual"),
         "start": Field(Argv(), 'argv, for "command"', default=()),
@@ -133,6 +153,11 @@ SPAN = Table(
     {
         "name": Field(Label(), "joins it to [[span]] of organism.toml", required=True),
         "endpoints": Field(Strings(_URL, distinct=True), "node APIs that serve its surfaces", default=()),
+        "peers": Field(
+            Strings(SocketAddress(peer=True), distinct=True),
+            "its mosaik peers, where a look begins",
+            default=(),
+        ),
         "card": Field(Text("a path or a URL"), "its published card"),
         "contact": Field(Text("an address"), "who operates it"),
         "period": Field(Duration(1), "of its clock"),
@@ -198,9 +223,20 @@ SECRETS = Table(
     }
 )
 
+MOSAIK = Table({"relay": Field(_URL, "a relay of our own; absent: mosaik's public ones")})
+OBSERVER = Table(
+    {
+        "key": Field(SecretPath(), "file of its ed25519 seed; absent: another identity each time"),
+        "tickets": Field(Strings(Text("a path"), distinct=True), "ticket files that it shows", default=()),
+    }
+)
+
 
 def _check_whole(values: dict[str, Any], path: str, reader: Reader) -> None:  # noqa: ARG001 - a Check's signature
-    """Tickets belong to nodes that there are; no file is named twice."""
+    """Nodes have what the carrier needs; tickets belong to nodes that there are; no file is named twice."""
+    for i, one in enumerate(values["node"] or ()):
+        if values["carrier"] == "mosaik" and isinstance(one, dict) and one["address"] is None:
+            reader.problem(f"node[{i}].address", None, 'HOST:PORT, for carrier = "mosaik"')
     nodes = [one["name"] for one in values["node"] or () if isinstance(one, dict)]
     if any(isinstance(name, Invalid) for name in nodes):
         return
@@ -228,8 +264,12 @@ DEPLOYMENT = Table(
         "shared_changes": Field(Text("a path"), "journal copies also go to this directory"),
         "carrier": Field(Choice(CARRIERS), "how the ledger's messages travel", default="loopback"),
         "operator": Field(Table({"name": Field(Text("a name"), "who stands in journals")}), "who acts"),
+        "mosaik": Field(MOSAIK, "how mosaik's network is reached"),
+        "observer": Field(OBSERVER, "who looks at the network from this tool"),
         "secrets": Field(SECRETS, "paths to secrets"),
-        "node": Field(Tables(NODE, unique=("name", "peer_id", "url", "data")), "the nodes", default=()),
+        "node": Field(
+            Tables(NODE, unique=("name", "peer_id", "url", "address", "data")), "the nodes", default=()
+        ),
         "span": Field(Tables(SPAN, unique=("name",)), "what we know of spanned members", default=()),
         "thresholds": Field(
             Table({k: _threshold(*v) for k, v in THRESHOLDS.items()}, check=_check_thresholds), "limits"

@@ -168,3 +168,30 @@ def test_urls_that_are_fine(url: str) -> None:
     node = parse_deployment(changed("http://127.0.0.1:7101", url), PATH).node("node-a")
     assert node is not None
     assert node.url == url
+
+
+def test_a_mosaik_committee_needs_every_address() -> None:
+    (problem,) = problems(changed('carrier = "loopback"', 'carrier = "mosaik"'))
+    assert problem.key == "node[1].address"
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "::1:7000", "a b:1", ":1"]
+)
+def test_an_address_is_host_and_port(address: str) -> None:
+    (problem,) = problems(changed("127.0.0.1:7111", address))
+    assert problem.key == "node[0].address"
+    assert "HOST:PORT" in problem.allowed
+
+
+def test_the_wire_side() -> None:
+    peer = "ab" * 32 + "@[2001:db8::1]:7400"
+    text = TEXT.replace('# peers = ["PEERID@203.0.113.7:7400"]', f'peers = ["{peer}"]')
+    for line in ("[observer]", 'key = "secrets/obs', "[mosaik]", "relay ="):
+        assert f"# {line}" in text
+        text = text.replace(f"# {line}", line)
+    found = parse_deployment(text, PATH)
+    assert found.spans[0].peers == (peer,)
+    assert found.mosaik.relay == "http://10.20.0.1:3340"
+    assert found.observer.key == "secrets/observer.key"
+    assert found.nodes[0].address == "127.0.0.1:7111"
