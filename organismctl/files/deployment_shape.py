@@ -131,6 +131,9 @@ NODE = Table(
         "url": Field(_URL, "its node API; absent for an organism that has none"),
         "ca": Field(Text("a path"), "certificate authority of its node API"),
         "address": Field(SocketAddress(), "its mosaik address (QUIC over UDP)"),
+        "tickets": Field(
+            Strings(Text("a path"), distinct=True), "its tickets for our own committee ([[acl]])", default=()
+        ),
         "data": Field(Text("a path"), "its ledger and logs"),
         "executor": Field(Choice(EXECUTORS), "how it is started and stopped", default="manual"),
         "start": Field(Argv(), 'argv, for "command"', default=()),

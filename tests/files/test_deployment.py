@@ -195,3 +195,4 @@ def test_the_wire_side() -> None:
     assert found.mosaik.relay == "http://10.20.0.1:3340"
     assert found.observer.key == "secrets/observer.key"
     assert found.nodes[0].address == "127.0.0.1:7111"
+    assert found.nodes[0].tickets == ("tickets/node-a.admission.ticket",)
