@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from organismctl.change.admission import admission_file, own_committee
 from organismctl.errors import InputError, OrganismError, RefusedError
 from organismctl.files.atomic import os_errors, write_atomic
 from organismctl.files.ticket_papers import Holder, Issued, TicketBundle, TicketRequest
@@ -42,6 +43,7 @@ class Renewed:
         old_horizon_s: The horizon of the ticket in the present file; ``None`` for never or none.
         path: Where it goes.
         file: The same as deployment.toml names it.
+        admission: Whether it is for our own committee.
     """
 
     node: Node
@@ -51,6 +53,7 @@ class Renewed:
     old_horizon_s: int | None
     path: Path
     file: str
+    admission: bool = False
 
     @property
     def ticket_id(self) -> bytes:
@@ -74,17 +77,17 @@ def find_span(config: OrganismConfig, name: str) -> SpannedMember:
 def make_request(
     organism: LoadedOrganism,
     deployment: Deployment,
-    span: str,
+    span: str | None,
     nodes: Sequence[str],
     lifetime_s: int,
     pin: bytes,
 ) -> TicketRequest:
-    """What to send to the issuer of a spanned member.
+    """What to send to the issuer of a spanned member, or of our own committee.
 
     Args:
         organism: organism.toml.
         deployment: deployment.toml.
-        span: The spanned member's label.
+        span: The spanned member's label; ``None``: our own committee, whose issuers are ``[[acl]]``.
         nodes: Names of the nodes; empty = all.
         lifetime_s: The wanted lifetime, seconds.
         pin: Our fingerprint.
@@ -92,10 +95,11 @@ def make_request(
     Raises:
         InputError: The spanned member or a node is unknown, or no ticket is needed there.
     """
-    member = find_span(organism.config, span)
+    member = own_committee(organism.config) if span is None else find_span(organism.config, span)
     current = [issuer.validator for issuer in member.issuers if issuer.state == "current"]
     if not current:
-        raise InputError(f"{span} demands no ticket: organism.toml has no [[span.issuer]] for it")
+        stanza = "[[acl]]" if span is None else "[[span.issuer]] for it"
+        raise InputError(f"{member.name} demands no ticket: organism.toml has no {stanza}")
     _known_nodes(deployment, nodes)
     names: list[str] = []
     audiences: list[str] = []
@@ -131,7 +135,8 @@ def judge_bundle(
     Raises:
         RefusedError: With every ticket that cannot be taken, and why.
     """
-    member = next((one for one in config.span if one.stable_id == bundle.stable_id), None)
+    ours = own_committee(config)
+    member = next((one for one in (*config.span, ours) if one.stable_id == bundle.stable_id), None)
     if member is None:
         raise RefusedError(
             f"the bundle is for stable id {bundle.stable_id.hex()[:10]}, which organism.toml does not span",
@@ -139,7 +144,7 @@ def judge_bundle(
         )
     faults: list[str] = []
     taken: list[Renewed] = []
-    if deployment.span(member.name) is None:
+    if member is not ours and deployment.span(member.name) is None:
         faults.append(f"deployment.toml has no [[span]] {member.name!r} to name the tickets under")
     for ticket in bundle.tickets:
         try:
@@ -183,12 +188,21 @@ def _judge(
         raise RefusedError(
             f"{node.name} × {member.name}: its bytes are not of the class that the bundle names"
         )
-    file = _file_of(deployment, member.name, node.name)
+    file = _file_of(config, deployment, member, node)
     path = deployment.resolve(file)
     old = _present(path, config, member, node, now_s)
     if old is not None and not allow_earlier and (earlier := _earlier(verdict, old)):
         raise RefusedError(f"{node.name} × {member.name}: its horizon is {earlier} than the present one's")
-    return Renewed(node, member, ticket, verdict, old.horizon_s if old is not None else None, path, file)
+    return Renewed(
+        node,
+        member,
+        ticket,
+        verdict,
+        old.horizon_s if old is not None else None,
+        path,
+        file,
+        member not in config.span,
+    )
 
 
 def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:
@@ -198,10 +212,12 @@ def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:
     return f"{old.horizon_s - new.horizon_s} s earlier" if old.horizon_s is not None else "earlier (never)"
 
 
-def _file_of(deployment: Deployment, span: str, node: str) -> str:
-    side = deployment.span(span)
-    known = next((one.file for one in side.tickets if one.node == node), None) if side else None
-    return known or f"tickets/{node}.{span}.ticket"
+def _file_of(config: OrganismConfig, deployment: Deployment, member: SpannedMember, node: Node) -> str:
+    if member not in config.span:
+        return admission_file(node)
+    side = deployment.span(member.name)
+    known = next((one.file for one in side.tickets if one.node == node.name), None) if side else None
+    return known or f"tickets/{node.name}.{member.name}.ticket"
 
 
 def _present(
@@ -230,13 +246,21 @@ def place(deployment: Deployment, renewed: Sequence[Renewed]) -> None:
     Raises:
         OrganismError: A file cannot be written; the rest of the bundle can be imported again.
     """
-    from organismctl.files.edit import edit, set_ticket
+    from organismctl.files.edit import edit, set_admission, set_ticket
 
     for one in renewed:
         with os_errors(one.path.parent, "create"):
             one.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(one.path, one.ticket.data, 0o600)
-    edit(deployment.path, *(set_ticket(one.span.name, one.node.name, one.file) for one in renewed))
+    edit(
+        deployment.path,
+        *(
+            set_admission(one.node.name, one.file)
+            if one.admission
+            else set_ticket(one.span.name, one.node.name, one.file)
+            for one in renewed
+        ),
+    )
 
 
 def install(

@@ -30,7 +30,10 @@ Organism = Annotated[
     ),
 ]
 Span = Annotated[
-    str, typer.Option("--span", metavar="NAME", help="The spanned member, as organism.toml calls it.")
+    str | None, typer.Option("--span", metavar="NAME", help="The spanned member, as organism.toml calls it.")
+]
+Committee = Annotated[
+    bool, typer.Option("--committee", help="Our own committee, whose members [[acl]] admits.")
 ]
 Spans = Annotated[
     list[str] | None, typer.Option("--span", metavar="NAME", help="Only this spanned member; repeatable.")
@@ -48,7 +51,8 @@ Format = Annotated[str, typer.Option("--format", help="table or json.")]
 @app.command()
 def request(
     *,
-    span: Span,
+    span: Span = None,
+    committee: Committee = False,
     node: Nodes = None,
     lifetime: Lifetime = "30d",
     output: Output = None,
@@ -57,14 +61,19 @@ def request(
     """Write what to send to the issuer of a spanned member: our nodes' peer ids, never a secret."""
     from organismctl.change.renewal import make_request
     from organismctl.cli.output import emit, say
+    from organismctl.errors import UsageError
     from organismctl.files.exec_identity import identity_here
     from organismctl.files.ticket_papers import render_request
 
+    if committee == (span is not None):
+        raise UsageError(
+            "give either --span NAME or --committee", advice="organismctl tickets request --help"
+        )
     context, loaded, deployment = _open(organism)
     pin = identity_here(loaded.config, context.organism_path.parent).fingerprint
     made = make_request(loaded, deployment, span, node or (), _seconds(lifetime), pin)
     emit(render_request(made).decode(), output)
-    side = deployment.span(span)
+    side = deployment.span(span) if span is not None else None
     to = f" to {side.contact}" if side is not None and side.contact else ""
     say(f"next: send it{to}, then `organismctl tickets import BUNDLE`")
 
@@ -121,7 +130,10 @@ def import_(
         for one in renewed
     ]
     emit(table(rows, ["node", "spanned member", "file", "old horizon", "new horizon"]))
-    say("next: organismctl tickets install")
+    if all(one.admission for one in renewed):
+        say("next: nothing; nodes on mosaik take their tickets for our own committee from these files")
+    else:
+        say("next: organismctl tickets install")
 
 
 @app.command()

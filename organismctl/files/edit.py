@@ -149,6 +149,19 @@ def set_ticket(span: str, node: str, file: str) -> Edit:
     return run
 
 
+def set_admission(node: str, file: str) -> Edit:
+    """Name a node's ticket file for our own committee; others that it names stay."""
+
+    def run(text: str) -> str:
+        index = _index(text, "node", node)
+        known = _loads(text)["node"][index].get("tickets", [])
+        if file in known:
+            return text
+        return set_value(("node", index, "tickets"), [file, *known])(text)
+
+    return run
+
+
 def remove_ticket(span: str, node: str) -> Edit:
     """Take the ticket entries of a node for a spanned member out."""
 

@@ -18,6 +18,7 @@ from organismctl.files.deployment import Deployment, load_deployment
 from organismctl.files.organism import LoadedOrganism
 from organismctl.files.ticket_papers import Issued, TicketBundle
 from organismctl.identity.digest import derive, h
+from organismctl.identity.fingerprint import stable_id
 from organismctl.identity.validator import JWT_CLASS, TDX_CLASS
 from tests.check.worlds import (
     DAY_S,
@@ -297,3 +298,33 @@ def test_an_installation_that_is_refused_or_never_seen_says_so(monkeypatch: pyte
     with pytest.raises(OrganismError, match="after 5 s"):
         put(Node([]), data)
     assert 4.5 < sum(slept) < 6
+
+
+# Our own committee.
+
+
+def test_our_own_committee_is_asked_for_like_a_spanned_member(side: Deployment) -> None:
+    made = make_request(organism(), side, None, (), 86_400, bytes(32))
+    assert (made.span, made.stable_id) == ("committee", stable_id(organism().config))
+    assert [holder.node for holder in made.holders] == ["node-a", "node-b"]
+    assert made.issuers == ("acme-admission",)
+
+
+def test_a_ticket_for_our_own_committee_is_placed_beside_its_node(side: Deployment) -> None:
+    data = ticket("node-a", issuer="acme-admission")
+    ours = stable_id(organism().config).hex()
+    found = judge_bundle(organism().config, side, bundle(("node-a", data), stable=ours), NOW_S)
+    assert [one.admission for one in found] == [True]
+    place(side, found)
+    after = load_deployment(side.path)
+    assert after.nodes[0].tickets == ("tickets/node-a.committee.ticket",)
+    assert (side.path.parent / "tickets" / "node-a.committee.ticket").read_bytes() == data
+    assert "# the oldest" in side.path.read_text()
+    place(after, judge_bundle(organism().config, after, bundle(("node-a", data), stable=ours), NOW_S))
+    assert load_deployment(side.path).nodes == after.nodes, "named once"
+
+
+def test_a_ticket_that_acl_refuses_is_not_placed(side: Deployment) -> None:
+    ours = stable_id(organism().config).hex()
+    with pytest.raises(RefusedError, match="node-a × committee: fails at step issuer"):
+        judge_bundle(organism().config, side, bundle(("node-a", ticket("node-a")), stable=ours), NOW_S)

@@ -152,6 +152,14 @@ def test_a_whole_renewal_and_no_secret_in_any_output(
     assert "node-a × beta: seen on the node" in shown
 
 
+def test_a_request_for_our_own_committee(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tickets", "request", "--committee"]) == 0
+    assert json.loads(capsys.readouterr().out)["span"] == "committee"
+    for args in (["--committee", "--span", "beta"], []):
+        assert run(["tickets", "request", *args]) == 64
+        assert "give either --span NAME or --committee" in capsys.readouterr().err
+
+
 def test_a_request_is_printed_or_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tickets", "request", "--span", "beta", "--node", "node-b", "--lifetime", "12h"]) == 0
     printed = capsys.readouterr().out
