@@ -6,6 +6,7 @@ surface throughout. Then everything that an operator does is done to it.
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import sys
 import time
@@ -19,13 +20,16 @@ from examples.demo.world import say, world
 
 def main() -> int:
     """Run the demo; 0 when every scene went as it must."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--carrier", choices=("loopback", "mosaik"), default="loopback")
+    carrier = parser.parse_args().carrier
     began = time.monotonic()
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     folder = Path.cwd() / f"demo-{stamp}"
     say(f"organismctl demo; its files are in {folder}")
     try:
         with world(folder) as made:
-            story = Story(made)
+            story = Story(made, carrier)
             story.run()
             rows = story.rows
     except KeyboardInterrupt:

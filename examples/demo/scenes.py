@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import socket
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 from examples.demo import texts
@@ -17,18 +19,28 @@ SPARES = ("node-d", "node-e")
 
 
 class Story:
-    """All scenes, and the rows of the summary."""
+    """All scenes, and the rows of the summary.
 
-    def __init__(self, world: World) -> None:
+    Args:
+        world: Where it plays.
+        carrier: ``loopback``, or ``mosaik``: every node on a real mosaik network, behind a relay of its own.
+    """
+
+    def __init__(self, world: World, carrier: str = "loopback") -> None:
         self.world = world
+        self.mosaik = carrier == "mosaik"
         self.rows: list[tuple[str, str]] = []
         self.home = world.folder / "settlement"
         self.deployment = self.home / "deployment.toml"
         self.issuers: dict[str, str] = {}
         self.items = world.folder / "integrator.jsonl"
-        ports = free_ports(len(NODES) + 2)
+        ports = free_ports(len(NODES) + 3)
         self.ports = dict(zip(NODES, ports, strict=False))
-        self.upstreams = dict(zip(("north", "south"), ports[len(NODES) :], strict=True))
+        self.upstreams = dict(zip(("north", "south"), ports[len(NODES) : -1], strict=True))
+        self.relay = f"127.0.0.1:{ports[-1]}"
+        udp = free_ports(len(NODES) + 2, socket.SOCK_DGRAM)
+        self.udp = dict(zip((*NODES, "north-1", "south-1"), udp, strict=True))
+        self.peers: dict[str, str] = {}
 
     def run(self) -> None:
         """Play every scene."""
@@ -54,6 +66,9 @@ class Story:
 
     def upstream(self) -> None:
         """Two organisms of one node each, that produce an event every half second."""
+        if self.mosaik:
+            relay = self.world.folder / "relay.log"
+            self.world.start("committee", "relay", "--bind", self.relay, stdout=relay)
         for name, port in self.upstreams.items():
             home = self.world.folder / name
             home.mkdir()
@@ -68,12 +83,12 @@ class Story:
                 show=False,
             ).stdout
             # The root by which an upstream admits is its own acl, and what its card publishes.
-            acl = self.issuers[name].replace("[[span.issuer]]", "[[acl]]").replace('state = "current"\n', "")
-            (home / "organism.toml").write_text(texts.upstream(f"demo.{name}", acl))
+            (home / "organism.toml").write_text(texts.upstream(f"demo.{name}", _as_acl(self.issuers[name])))
             (home / "deployment.toml").write_text(
-                texts.deployment({f"{name}-1": port}, (), {}, sys.executable)
+                texts.deployment({f"{name}-1": port}, (), {}, sys.executable, self._wire())
             )
             self.world.run("committee", "init", cwd=home, show=False)
+            self.peers[name] = self._peer(home / "deployment.toml", f"{name}-1")
             self.world.serve(home / "deployment.toml", f"{name}-1")
             say(f"demo.{name} runs on http://127.0.0.1:{port}")
 
@@ -87,9 +102,18 @@ class Story:
             stanza = printed[printed.index("[[span]]") :]
             labelled = re.sub(r'^name = ".*"$', f'name = "{name}"', stanza, count=1, flags=re.M)
             spans.append(labelled + self.issuers[name])
-        (self.home / "organism.toml").write_text(texts.composite(spans, "22" * 32))
-        self.deployment.write_text(texts.deployment(self.ports, SPARES, self.upstreams, sys.executable))
+        admission = self.world.run(
+            "tickets", "issue", "--new-key", "--key", str(self._issuer_key("committee")),
+            "--issuer", "demo-admission", show=False,
+        ).stdout  # fmt: skip
+        (self.home / "organism.toml").write_text(texts.composite(spans, _as_acl(admission)))
+        self.deployment.write_text(
+            texts.deployment(self.ports, SPARES, self.upstreams, sys.executable, self._wire())
+        )
         self.ctl("committee", "init")
+        if self.mosaik:
+            say("# a real mosaik Group admits by ticket: each of our nodes gets one that [[acl]] accepts")
+            self._issue("committee", "30d")
         shown = self.ctl("fingerprint", "show", "--format", "json", show=False).json()
         self.ctl("fingerprint", "show")
         self.ctl("lock", "init")
@@ -114,9 +138,11 @@ class Story:
         self.world.own(self.deployment, *NODES)
         self.world.serve(self.deployment, "node-a", "node-b", "node-c")
         urls = [part for port in self.ports.values() for part in ("--url", f"http://127.0.0.1:{port}")]
+        peers = [part for node in NODES for part in ("--peer", self._peer(self.deployment, node))]
         self.world.start(
-            "surface", "read", "--follow", "--format", "jsonl", *urls, cwd=self.home, stdout=self.items
-        )
+            "surface", "read", "--follow", "--format", "jsonl", *urls, *(peers if self.mosaik else ()),
+            cwd=self.home, stdout=self.items,
+        )  # fmt: skip
         wait_for("the integrator's first ten items", lambda: len(seen(self.items).seqs) >= 10)
         self.ctl("tickets", "install", "--node", "node-a", "--node", "node-b", "--node", "node-c", show=False)
         self.ctl("check", "committee")
@@ -156,7 +182,8 @@ class Story:
 
     def retirement(self) -> None:
         """The marker is the last item on the surface, and nothing can be committed after it."""
-        at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4)
+        # Far enough for a busy machine: a moment that is past when the plan is applied is refused.
+        at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=10)
         moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.ctl(
             "retire",
@@ -165,7 +192,7 @@ class Story:
             "--reason",
             "end of the demo",
             "--wait",
-            "5s",
+            "12s",
             "--yes",
             expect=(0, 5),
         )
@@ -188,6 +215,16 @@ class Story:
         self.rows.append(("longest gap", f"{last.longest_gap_ms} ms between two items"))
         self.rows.append(("retirement", f"the marker is item {last.seqs[-1]}, the last one"))
 
+    def _wire(self) -> texts.Wire | None:
+        """What deployment.toml says of mosaik, on that carrier."""
+        return texts.Wire(f"http://{self.relay}", self.udp, self.peers) if self.mosaik else None
+
+    def _peer(self, deployment: Path, node: str) -> str:
+        """A node's mosaik entry point: peer id and address."""
+        found = tomllib.loads(deployment.read_text())["node"]
+        peer_id = next(one["peer_id"] for one in found if one["name"] == node)
+        return f"{peer_id}@127.0.0.1:{self.udp[node]}"
+
     def _issuer_key(self, span: str) -> Path:
         return self.world.folder / f"{span}.issuer.key"
 
@@ -198,18 +235,10 @@ class Story:
             self.world.folder / f"{span}.bundle.json",
         )
         chosen = [part for node in nodes for part in ("--node", node)]
+        whose = ("--committee",) if span == "committee" else ("--span", span)
         self.ctl(
-            "tickets",
-            "request",
-            "--span",
-            span,
-            "--lifetime",
-            lifetime,
-            *chosen,
-            "-o",
-            str(request),
-            show=show,
-        )
+            "tickets", "request", *whose, "--lifetime", lifetime, *chosen, "-o", str(request), show=show
+        )  # fmt: skip
         self.ctl(
             "tickets", "issue", "--key", str(self._issuer_key(span)),
             "--request", str(request), "-o", str(bundle), show=show,
@@ -223,3 +252,8 @@ class Story:
                 f"the demo stops: the integrator saw {now.seqs[-20:]}, {now.failures} handle failures"
             )
         say(f"# the integrator: {len(now.seqs)} items so far, every seq once and in order, no handle failure")
+
+
+def _as_acl(issuer: str) -> str:
+    """The stanza that `tickets issue --new-key` prints, as the root by which a committee admits."""
+    return issuer.replace("[[span.issuer]]", "[[acl]]").replace('state = "current"\n', "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 # organismctl itself, in the way in which this demo runs it.
 WHICH = '"--deployment", "{{deployment}}", "--node", "{{node}}"'
@@ -33,8 +34,13 @@ type = "stream"
 {issuer}"""
 
 
-def composite(spans: Sequence[str], key: str) -> str:
-    """organism.toml of the composite organism; ``spans`` are the stanzas of the organisms that it spans."""
+def composite(spans: Sequence[str], acl: str) -> str:
+    """organism.toml of the composite organism.
+
+    Args:
+        spans: The stanzas of the organisms that it spans.
+        acl: Who may sit on its committee.
+    """
     stanzas = "\n".join(spans)
     return f"""\
 schema = 1
@@ -55,17 +61,29 @@ least_offers = 2
 name = "facts"
 type = "stream"
 
-[[acl]]
-type = "jwt"
-issuers = ["demo-admission"]
-keys = [{{ alg = "EdDSA", key = "{key}" }}]
-"""
+{acl}"""
 
 
-def deployment(nodes: Mapping[str, int], spares: Sequence[str], spans: Mapping[str, int], python: str) -> str:
-    """deployment.toml: nodes and spanned members by name, each with its port."""
+@dataclass(frozen=True)
+class Wire:
+    """What a deployment on mosaik has beside: the relay, a UDP port a node, a peer a spanned member."""
+
+    relay: str
+    ports: Mapping[str, int]
+    peers: Mapping[str, str]
+
+
+def deployment(
+    nodes: Mapping[str, int],
+    spares: Sequence[str],
+    spans: Mapping[str, int],
+    python: str,
+    wire: Wire | None = None,
+) -> str:
+    """deployment.toml: nodes and spanned members by name, each with its port; ``wire``: on real mosaik."""
+    carrier = f'carrier = "mosaik"\n\n[mosaik]\nrelay = "{wire.relay}"\n' if wire else ""
     head = (
-        'schema = 1\n\n[operator]\nname = "demo-operator"\n\n[secrets]\ngroup = "secrets/group.secret"\n'
+        f'schema = 1\n{carrier}\n[operator]\nname = "demo-operator"\n\n[secrets]\ngroup = "secrets/group.secret"\n'
         'read_token = "secrets/read.token"\noperate_token = "secrets/operate.token"\n'
     )
     parts = [head]
@@ -73,13 +91,15 @@ def deployment(nodes: Mapping[str, int], spares: Sequence[str], spans: Mapping[s
         parts.append(
             f'[[node]]\nname = "{name}"\npeer_id = "{number:064x}"   # replaced when its key is made\n'
             f'key = "secrets/{name}.key"\nurl = "http://127.0.0.1:{port}"\ndata = "nodes/{name}"\n'
-            f'executor = "command"\nstart = {START.format(python=python)}\nstop = {STOP.format(python=python)}\n'
+            + (f'address = "127.0.0.1:{wire.ports[name]}"\n' if wire else "")
+            + f'executor = "command"\nstart = {START.format(python=python)}\nstop = {STOP.format(python=python)}\n'
             f"fenced = {FENCED.format(python=python)}\n" + ("roster = false\n" if name in spares else "")
         )
     for name, port in spans.items():
         parts.append(
             f'[[span]]\nname = "{name}"\nendpoints = ["http://127.0.0.1:{port}"]\n'
             f'card = "http://127.0.0.1:{port}/v1/card"\ncontact = "ops@{name}.example"\nperiod = "500ms"\n'
+            + (f'peers = ["{wire.peers[name]}"]\n' if wire else "")
         )
     parts.append(
         '[thresholds]\nticket_warn = "7d"\nticket_bad = "2d"\nchange_deadline = "2m"\n'

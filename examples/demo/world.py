@@ -154,9 +154,9 @@ def scene(number: int, title: str) -> None:
     say(f"\n== {number}. {title} ==")
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
     """Ports on loopback that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket(type=kind) for _ in range(count)]
     try:
         for sock in sockets:
             sock.bind(("127.0.0.1", 0))
