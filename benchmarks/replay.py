@@ -1,4 +1,4 @@
-"""Replay of a ledger: peak memory of a whole process over 20,000 and over 200,000 entries."""
+"""Replay of a ledger: peak memory of a whole process over 100,000 and over 1,000,000 entries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-SMALL, LARGE = 20_000, 200_000
+SMALL, LARGE = 100_000, 1_000_000
 LIMIT = 1.10
 FINGERPRINT, PEER = b"f" * 32, b"a" * 32
 BATCH = 1000
