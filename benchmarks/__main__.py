@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 
 from benchmarks.measure import Row
 
-NAMES = ("startup", "tickets", "committee_check", "appends", "replay")
+NAMES = (
+    "startup",
+    "tickets",
+    "committee_check",
+    "appends",
+    "replay",
+    "engine_build",
+    "inspect",
+    "appends_mosaik",
+)
+ENGINE = ("engine_build", "inspect", "appends_mosaik")
+"""Those that measure against real mosaik."""
 
 
 def main(argv: list[str]) -> int:
@@ -17,6 +29,9 @@ def main(argv: list[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows: list[Row] = []
     for name in argv or NAMES:
+        if name in ENGINE and importlib.util.find_spec("organismctl_engine") is None:
+            sys.stderr.write(f"{name} is left out: the engine is not built (`make engine`)\n")
+            continue
         sys.stderr.write(f"{name} …\n")
         rows += importlib.import_module(f"benchmarks.{name}").rows()
     width = max(len(row.name) for row in rows)

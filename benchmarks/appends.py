@@ -16,9 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import Row
+
+if TYPE_CHECKING:
+    from tests.support.committee import Committee
 
 IN_FLIGHT = 32
 LIMIT = 0.3
@@ -42,7 +47,7 @@ def raw(folder: Path, seconds: float) -> float:
     return count / took
 
 
-async def _load(node: object, seconds: float) -> float:
+async def _load(node: object, seconds: float, in_flight: int) -> float:
     from organismctl.committee.command import Drain
     from organismctl.committee.node.door import Done
     from organismctl.committee.node.node import CommitteeNode
@@ -60,12 +65,12 @@ async def _load(node: object, seconds: float) -> float:
             done += 1
 
     began = time.perf_counter()
-    await asyncio.gather(*[worker() for _ in range(IN_FLIGHT)])
+    await asyncio.gather(*[worker() for _ in range(in_flight)])
     return done / (time.perf_counter() - began)
 
 
-def node(deployment: Path, name: str, seconds: float) -> None:
-    """One node's process; the proposer's runs the load and prints the figure."""
+def node(deployment: Path, name: str, seconds: float, in_flight: Sequence[int]) -> None:
+    """One node's process; the proposer's runs the load and prints a line for each number in flight."""
     import organismctl.committee.node.node as module
     from organismctl.committee.ledger.core import Role
     from organismctl.committee.node.serve import Listen, serve
@@ -76,10 +81,18 @@ def node(deployment: Path, name: str, seconds: float) -> None:
         await start(self)
 
         async def when_leading() -> None:
+            while self.runner.status().proposer is None:
+                await asyncio.sleep(0.1)
             await asyncio.sleep(3.0)
-            if self.runner.status().role is Role.PROPOSER:
-                await _load(self, 1.0)
-                print(json.dumps({"appends": await _load(self, seconds)}), flush=True)
+            if self.runner.status().role is not Role.PROPOSER:
+                return
+            disk = _Disk()
+            await _load(self, 1.0, max(in_flight))
+            for number in in_flight:
+                disk.seconds = 0.0
+                rate = await _load(self, seconds, number)
+                told = {"in_flight": number, "appends": rate, "disk": disk.seconds / seconds}
+                print(json.dumps(told), flush=True)
 
         self.load = asyncio.get_running_loop().create_task(when_leading())
 
@@ -87,20 +100,42 @@ def node(deployment: Path, name: str, seconds: float) -> None:
     serve(deployment, name, Listen())
 
 
-def measure(seconds: float, folder: Path) -> dict[str, float]:
-    """Both figures."""
-    from tests.support.committee import make_committee
+class _Disk:
+    """How long the proposer's store was writing: transactions with their fsync."""
 
-    committee = make_committee(folder / "acme", period="1s")
-    sqlite = raw(folder, seconds)
+    def __init__(self) -> None:
+        from organismctl.committee.ledger.store import Store
+
+        self.seconds = 0.0
+        write = Store.write
+
+        def timed(store: Store, writes: object) -> None:
+            began = time.perf_counter()
+            write(store, writes)
+            self.seconds += time.perf_counter() - began
+
+        Store.write = timed
+
+
+def measure(committee: Committee, seconds: float, in_flight: Sequence[int]) -> list[dict[str, float]]:
+    """Start a committee's nodes with the load in the proposer's process; a figure for each number in flight.
+
+    Args:
+        committee: Founded, not started.
+        seconds: How long each load lasts.
+        in_flight: Appends that wait at a time.
+
+    Returns:
+        ``in_flight``, ``appends`` a second, ``disk``: the share of time in which the store was writing.
+    """
     itself = [
         sys.executable,
         "-m",
         "benchmarks.appends",
-        "--deployment",
-        str(committee.deployment),
         "--seconds",
         str(seconds),
+        "--in-flight",
+        *map(str, in_flight),
     ]
     processes = [
         subprocess.Popen(
@@ -112,26 +147,30 @@ def measure(seconds: float, folder: Path) -> dict[str, float]:
     ]
     out = b""
     try:
-        end = time.monotonic() + seconds + 60.0
+        end = time.monotonic() + len(in_flight) * seconds + 90.0
         for process in processes:
             os.set_blocking(process.stdout.fileno(), False)
-        while not out and time.monotonic() < end:
+        while out.count(b"\n") < len(in_flight) and time.monotonic() < end:
             time.sleep(0.1)
-            out = b"".join(process.stdout.read() or b"" for process in processes)
+            out += b"".join(process.stdout.read() or b"" for process in processes)
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
             process.wait(20)
             process.stdout.close()
-    return {"certified_per_s": json.loads(out)["appends"], "raw_sqlite_per_s": sqlite}
+    return [json.loads(line) for line in out.splitlines()]
 
 
 def rows(seconds: float = 5.0) -> list[Row]:
     """The benchmark's line."""
+    from tests.support.committee import make_committee
+
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(seconds, Path(folder))
-    certified, sqlite = found["certified_per_s"], found["raw_sqlite_per_s"]
+        sqlite = raw(Path(folder), seconds)
+        committee = make_committee(Path(folder) / "acme", period="1s")
+        (found,) = measure(committee, seconds, [IN_FLIGHT])
+    certified = found["appends"]
     detail = f"{certified:,.0f} /s certified, {sqlite:,.0f} /s raw"
     return [
         Row(
@@ -148,10 +187,11 @@ def main() -> None:
     """One node of the measurement: ``python -m benchmarks.appends --node NAME …``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--in-flight", type=int, nargs="+", default=[IN_FLIGHT])
     parser.add_argument("--node", required=True)
     parser.add_argument("--deployment", type=Path, required=True)
     given = parser.parse_args()
-    node(given.deployment, given.node, given.seconds)
+    node(given.deployment, given.node, given.seconds, given.in_flight)
 
 
 if __name__ == "__main__":
