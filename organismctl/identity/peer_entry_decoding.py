@@ -59,7 +59,7 @@ SMALL_ORDER = frozenset(
 them (``verify_strict`` of ed25519-dalek) where OpenSSL's does not."""
 
 
-def catalog_of(data: bytes, max_entries: int) -> Catalog:
+def catalog_of(data: bytes, max_entries: int, known: dict[bytes, bool]) -> Catalog:
     """See :func:`organismctl.identity.peer_entry.read_catalog`."""
     entries: list[Signed] = []
     problems: list[EntryProblem] = []
@@ -67,7 +67,7 @@ def catalog_of(data: bytes, max_entries: int) -> Catalog:
     try:
         count, position = _varint(data, 0)
         for _ in range(min(count, max_entries)):
-            signed, position = signed_at(data, position)
+            signed, position = signed_at(data, position, known)
             _sort_out(signed, entries, problems)
             done += 1
     except PostcardError as exc:
@@ -91,8 +91,13 @@ def _sort_out(signed: Signed, entries: list[Signed], problems: list[EntryProblem
         entries.append(signed)
 
 
-def signed_at(data: bytes, start: int) -> tuple[Signed, int]:
+def signed_at(data: bytes, start: int, known: dict[bytes, bool]) -> tuple[Signed, int]:
     """The signed entry that begins at ``start``, and where it ends.
+
+    Args:
+        data: Where it stands.
+        start: Its first byte.
+        known: Results of earlier checks, under ``digest ‖ signature`` (the digest covers the peer id).
 
     Raises:
         PostcardError: The structure is broken.
@@ -104,8 +109,10 @@ def signed_at(data: bytes, start: int) -> tuple[Signed, int]:
     if stop > len(data):
         raise PostcardError("truncated in the signature")
     signature, digest, peer = data[end:stop], h(data[start:end]), entry.peer_id
-    strict = peer not in SMALL_ORDER and signature[:32] not in SMALL_ORDER
-    verified = strict and verify(peer, digest, signature)
+    verified = known.get(digest + signature)
+    if verified is None:
+        strict = peer not in SMALL_ORDER and signature[:32] not in SMALL_ORDER
+        verified = known[digest + signature] = strict and verify(peer, digest, signature)
     return Signed(entry, signature, verified, digest, tuple(faults[:MAX_FAULTS]), tuple(left_out)), stop
 
 
