@@ -20,6 +20,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of the scenarios across hosts, wherever they ran."""
+    from tests.hosts.table import render, rows
+
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
+    table = [row for report in reports for row in rows(report.user_properties) if report.when == "call"]
+    if table:
+        terminalreporter.section("across hosts")
+        terminalreporter.write_line(render(table))
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's own reaches a test; the width is pinned."""

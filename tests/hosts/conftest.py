@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MUST_RUN
 from tests.hosts.shell import missing
+from tests.hosts.table import PROPERTY, Row
+
+Told = Callable[[Row], None]
+
+
+def _needed(why: str | None) -> None:
+    if why is None:
+        return
+    if os.environ.get(MUST_RUN):
+        pytest.fail(f"nothing may be skipped here, but {why}")
+    pytest.skip(why)
 
 
 @pytest.fixture
 def across_hosts() -> Iterator[None]:
     """The machine to itself, among the tests across hosts: their clocks are those of real elections."""
-    why = missing()
-    if why is not None:
-        if os.environ.get(MUST_RUN):
-            pytest.fail(f"nothing may be skipped here, but {why}")
-        pytest.skip(why)
+    _needed(missing())
     with (Path(tempfile.gettempdir()) / "organismctl-tests-hosts.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@pytest.fixture
+def real_mosaik(across_hosts: None) -> None:
+    """Hosts, and the engine that real mosaik needs."""
+    if importlib.util.find_spec("organismctl_engine") is None:
+        _needed("the engine (organismctl-engine) is not installed")
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Told:
+    """Put a row into the table at the end of the run, then judge it as organismctl's promise has it."""
+
+    def told(row: Row) -> None:
+        record_property(PROPERTY, row.text())
+        if row.carrier == "organismctl":
+            assert row.acknowledged, row
+            assert (row.lost, row.diverged) == (0, 0), row
+
+    return told
