@@ -34,6 +34,6 @@ COMMANDS: dict[str, Command] = {
     "rotate": Command("rotate", "Rotate a committee member.", "Act"),
     "retire": Command("retire", "End the organism in order; amend, cancel, verify.", "Act"),
     "change": Command("change", "Changes: list, show, apply, resume, take over, abort, history.", "Act"),
-    "committee": Command("committee", "Our own committee: init, serve, stop, status.", "Run"),
+    "committee": Command("committee", "Our own committee: init, serve, stop, status, relay.", "Run"),
     "surface": Command("surface", "The integrator's side: read and verify a surface.", "Run"),
 }

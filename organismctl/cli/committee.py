@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, help="The committee that ships with organismctl: init, serve, stop, status."
+    no_args_is_help=True, help="The committee that ships with organismctl: init, serve, stop, status, relay."
 )
 
 DeploymentFile = Annotated[Path, typer.Option("--deployment", "-D", help="The deployment file.")]
 NodeName = Annotated[str, typer.Option("--node", "-n", help="The node's name in the deployment file.")]
+
+
+class CarrierName(StrEnum):
+    """How the nodes' frames travel."""
+
+    LOOPBACK = "loopback"
+    MOSAIK = "mosaik"
 
 
 @app.command()
@@ -25,11 +33,18 @@ def init(
         bool,
         typer.Option("--join", help="A spare for a running committee: its ledger is filled by its peers."),
     ] = False,
+    carrier: Annotated[
+        CarrierName | None,
+        typer.Option(
+            "--carrier", help="Write this carrier, and for mosaik missing addresses, into the file."
+        ),
+    ] = None,
 ) -> None:
     """Make keys, secrets (mode 0600), the first roster's digest and empty ledgers; what is there stays."""
     from organismctl.committee.node.founding import init as found
 
-    for line in found(deployment, node, join=join).lines:
+    chosen = None if carrier is None else carrier.value
+    for line in found(deployment, node, join=join, carrier=chosen).lines:
         typer.echo(line, err=True)
 
 
@@ -47,6 +62,9 @@ def serve(
     tls_key: Annotated[
         Path | None, typer.Option("--tls-key", help="The certificate's key file (PEM).")
     ] = None,
+    carrier: Annotated[
+        CarrierName | None, typer.Option("--carrier", help="Instead of the deployment file's own.")
+    ] = None,
 ) -> None:
     """Run one node: ledger, machine, driver, surfaces and its API."""
     from collections.abc import Callable
@@ -56,7 +74,8 @@ def serve(
     from organismctl.committee.node.serve import detach as run_detached
     from organismctl.committee.node.serve import serve as run
 
-    listen = Listen(bind, tls_cert and tls_cert.absolute(), tls_key and tls_key.absolute())
+    chosen = None if carrier is None else carrier.value
+    listen = Listen(bind, tls_cert and tls_cert.absolute(), tls_key and tls_key.absolute(), chosen)
     _log()
     if not detach:
         run(deployment, node, listen)
@@ -102,6 +121,41 @@ def status(deployment: DeploymentFile = Path("deployment.toml")) -> None:
         typer.echo(row.text())
     if any(not row.running for row in rows):
         raise typer.Exit(Exit.UNKNOWN if any(row.running is None for row in rows) else Exit.UNHEALTHY)
+
+
+@app.command()
+def relay(
+    bind: Annotated[
+        str, typer.Option("--bind", help="HOST:PORT to listen on; nodes name it as [mosaik] relay.")
+    ] = "127.0.0.1:3340",
+    data: Annotated[Path, typer.Option("--data", help="Folder of its lock and its log.")] = Path(
+        ".organism/relay"
+    ),
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; return when it listens.")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End the one that runs with that folder.")] = False,
+) -> None:
+    """Run a relay, where mosaik nodes of a site without internet meet; plain HTTP, their traffic is encrypted."""
+    from functools import partial
+
+    from organismctl.committee.node.process import stop as end
+    from organismctl.committee.node.relay import bound, prepare, run_relay
+    from organismctl.committee.node.serve import detach as run_detached
+
+    if stop:
+        ran = data.is_dir() and end(data)
+        typer.echo(f"the relay {'is stopped' if ran else 'was off already'}", err=True)
+        return
+    bound(bind)
+    prepare(data)
+    _log()
+    if not detach:
+        run_relay(data, bind)
+        return
+    folder = data.absolute()
+    pid = run_detached(folder, partial(run_relay, folder, bind), "relay")
+    typer.echo(f"the relay answers at {bind} (process {pid})", err=True)
 
 
 def _folder(deployment: Path, name: str) -> Path:

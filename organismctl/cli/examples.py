@@ -128,11 +128,18 @@ HELPS: dict[str, Help] = {
         "is unsafe; 5 something could not be seen; 64 usage.",
     ),
     "committee init": Help(
-        ("organismctl committee init", "organismctl committee init --node node-d --join"),
+        (
+            "organismctl committee init",
+            "organismctl committee init --carrier mosaik",
+            "organismctl committee init --node node-d --join",
+        ),
         "0 all is there; 1 the files hold problems; 4 the committee has moved on; 64 usage.",
     ),
     "committee serve": Help(
-        ("organismctl committee serve --node node-a", "organismctl committee serve --node node-a --detach"),
+        (
+            "organismctl committee serve --node node-a",
+            "organismctl committee serve --node node-a --carrier mosaik --detach",
+        ),
         "0 it ended in order, or runs in the background; 1 an error; 4 its ledger is in use, or a secret is open "
         "to others; 64 usage.",
     ),
@@ -141,6 +148,13 @@ HELPS: dict[str, Help] = {
     ),
     "committee status": Help(
         ("organismctl committee status",), "0 all run; 5 one cannot be told; 6 one is off; 1 an error."
+    ),
+    "committee relay": Help(
+        (
+            "organismctl committee relay --bind 10.0.0.1:3340 --detach",
+            "organismctl committee relay --stop",
+        ),
+        "0 it ended in order, or runs in the background; 1 an error; 4 one runs already; 64 usage.",
     ),
     "surface read": Help(
         (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from organismctl import __version__
-from organismctl.committee.api import acting, faults, keeping, looking, public
+from organismctl.committee.api import acting, faults, keeping, looking, public, wire
 from organismctl.committee.api.limits import Buckets, Gate
 from organismctl.committee.carrier.endpoint import PeerEndpoint
+from organismctl.committee.carrier.loopback import LoopbackCarrier
 from organismctl.committee.node.node import CommitteeNode
 
 
@@ -24,11 +25,12 @@ def make_app(node: CommitteeNode) -> FastAPI:
     )
     app.state.node = node
     faults.install(app)
-    for part in (public, looking, acting, keeping):
+    for part in (public, wire, looking, acting, keeping):
         app.include_router(part.router)
     return app
 
 
 def make_gate(node: CommitteeNode, buckets: Buckets | None = None) -> Gate:
-    """What the server serves: the carrier's endpoint and, within limits, the API."""
-    return Gate(make_app(node), PeerEndpoint(node.carrier), buckets)
+    """What the server serves: the API within limits, and on the loopback carrier also the carrier's own endpoint."""
+    peers = PeerEndpoint(node.carrier) if isinstance(node.carrier, LoopbackCarrier) else None
+    return Gate(make_app(node), peers, buckets)

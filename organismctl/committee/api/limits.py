@@ -47,11 +47,11 @@ class Gate:
 
     Args:
         app: The API.
-        peers: The carrier's receiving end.
+        peers: The loopback carrier's receiving end; ``None`` on another carrier.
         buckets: The rate limit.
     """
 
-    def __init__(self, app: Any, peers: PeerEndpoint, buckets: Buckets | None = None) -> None:
+    def __init__(self, app: Any, peers: PeerEndpoint | None, buckets: Buckets | None = None) -> None:
         self._app = app
         self._peers = peers
         self._buckets = buckets or Buckets()
@@ -60,7 +60,7 @@ class Gate:
         """One request."""
         if scope["type"] != "http":
             return
-        if scope["path"] == PATH:
+        if scope["path"] == PATH and self._peers is not None:
             await self._peers(scope, receive, send)
             return
         client = scope.get("client")

@@ -83,6 +83,12 @@ class ChainAnswer(BaseModel):
     roster: RosterAnswer
 
 
+class CatalogAnswer(BaseModel):
+    """Signed peer entries as mosaik's catalog sync sends them: postcard in base64url."""
+
+    catalog: str
+
+
 class ConfigAnswer(BaseModel):
     """What the node was started with."""
 

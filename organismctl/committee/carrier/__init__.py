@@ -47,6 +47,11 @@ class Carrier(Protocol):
         """``loopback``, ``mosaik``."""
         ...
 
+    @property
+    def dropped(self) -> int:
+        """Frames that gave way since the start, because too many waited."""
+        ...
+
     def listen(self, channel: Channel, handler: Handler) -> None:
         """Hand frames of a channel to ``handler`` from now on."""
         ...

@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from organismctl.errors import RefusedError
+from organismctl.errors import InputError, RefusedError
 
 MAX_HEAD = 16 * 1024
 MAX_ANSWER = 64 * 1024
@@ -28,24 +28,38 @@ class Address:
     tls: bool
 
 
+def api_address(url: str) -> Address:
+    """The address in a node's URL, wherever that is.
+
+    Raises:
+        InputError: It is no URL of a node API.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        port = 0
+    if parts.scheme not in ("http", "https") or not 0 < port < 65536 or not parts.hostname:
+        raise InputError(f"{url} is not the URL of a node API", advice="such as https://node-a.example:7101")
+    return Address(parts.hostname, port, parts.scheme == "https")
+
+
 def loopback_address(url: str) -> Address:
     """The address in a node's URL.
 
     Raises:
         RefusedError: It is not on this host, which the loopback carrier never leaves.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        port = 0
-    if parts.scheme not in ("http", "https") or not 0 < port < 65536 or not is_loopback(host):
+        address = api_address(url)
+    except InputError:
+        address = Address("", 0, False)
+    if not is_loopback(address.host):
         raise RefusedError(
             f"the loopback carrier reaches only this host, and {url} is not on it",
-            advice="give every node a url on 127.0.0.1; committees across hosts need another carrier",
+            advice='give every node a url on 127.0.0.1; a committee across hosts needs carrier = "mosaik"',
         )
-    return Address("127.0.0.1" if host == "localhost" else host, port, parts.scheme == "https")
+    return Address("127.0.0.1" if address.host == "localhost" else address.host, address.port, address.tls)
 
 
 def is_loopback(host: str) -> bool:

@@ -6,19 +6,23 @@ import secrets as random_secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from organismctl.committee.carrier.wire import api_address
 from organismctl.committee.command import Genesis, encode_command
 from organismctl.committee.ledger.roster import GenesisRecord
 from organismctl.committee.ledger.store import FILE, create_founder, create_learner
 from organismctl.committee.machine import MachineConfig
 from organismctl.committee.node.settings import needed
 from organismctl.errors import InputError, RefusedError
-from organismctl.files.deployment import Deployment, Node, load_deployment
+from organismctl.files.deployment import Deployment, Node, load_deployment, parse_deployment
 from organismctl.files.edit import edit, set_value
 from organismctl.files.organism import load_organism, parse_organism
 from organismctl.files.secret import create_secret, read_secret
 from organismctl.identity.fingerprint import identity_of
 from organismctl.identity.peer import peer_id_from_seed
 from organismctl.identity.roster import roster_digest
+
+PORT_STEP = 10
+"""From a node's API port to the mosaik port that is drafted for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +32,23 @@ class Founded:
     lines: tuple[str, ...]
 
 
-def init(deployment_file: Path, only: str | None = None, *, join: bool = False) -> Founded:
+def init(
+    deployment_file: Path, only: str | None = None, *, join: bool = False, carrier: str | None = None
+) -> Founded:
     """Make what is missing; what is there already stays as it is.
 
     Args:
         deployment_file: deployment.toml; nodes without a peer id of their own key get both.
         only: Only this node's data (its own host); else every node's.
         join: Make the ledger of a spare, which fetches everything from its peers and is added by a rotation.
+        carrier: Write this carrier into the file, and for ``mosaik`` an address for every node that has none.
 
     Raises:
         InputError: The files hold problems.
         RefusedError: A ledger is there, or the present roster differs from the genesis in organism.toml.
     """
-    lines = _secrets(load_deployment(deployment_file))
+    lines = [] if carrier is None else draft_carrier(deployment_file, carrier)
+    lines += _secrets(load_deployment(deployment_file))
     lines += _keys(deployment_file, only)
     deployment = load_deployment(deployment_file)
     chosen = [node for node in deployment.nodes if only in (None, node.name)]
@@ -51,6 +59,47 @@ def init(deployment_file: Path, only: str | None = None, *, join: bool = False) 
     for node in chosen:
         lines += _ledger(deployment, node, founders, join=join or not node.roster)
     return Founded(tuple(lines))
+
+
+def draft_carrier(deployment_file: Path, carrier: str) -> list[str]:
+    """Write a carrier into deployment.toml, with what it needs; what is there stays.
+
+    Raises:
+        InputError: The file holds problems, or a node has neither address nor URL.
+    """
+    deployment = load_deployment(deployment_file)
+    edits, lines = [], []
+    if deployment.carrier != carrier:
+        edits.append(set_value(("carrier",), carrier))
+        lines.append(f'{deployment_file}: carrier = "{carrier}"')
+    taken = {node.address for node in deployment.nodes}
+    for index, node in enumerate(deployment.nodes):
+        if carrier != "mosaik" or node.address is not None:
+            continue
+        address = _address(deployment, node, taken)
+        taken.add(address)
+        edits.append(set_value(("node", index, "address"), address))
+        lines.append(f"{node.name} has the mosaik address {address}: change it when another one reaches it")
+    if carrier == "mosaik" and any(not node.tickets for node in deployment.nodes):
+        lines.append(
+            "each node needs a ticket that [[acl]] admits: `organismctl tickets issue`, then [[node]] tickets"
+        )
+    if edits:
+        edit(deployment_file, *edits, validate=lambda text: parse_deployment(text, deployment_file))
+    return lines
+
+
+def _address(deployment: Deployment, node: Node, taken: set[str | None]) -> str:
+    """The host of a node's API, at a port of its own."""
+    if node.url is None:
+        raise InputError(
+            f"{deployment.file}: node {node.name} has neither url nor address",
+            advice='give it an `address = "HOST:PORT"`',
+        )
+    where = api_address(node.url)
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    ports = (port for port in range(where.port + PORT_STEP, 65536) if f"{host}:{port}" not in taken)
+    return f"{host}:{next(ports, 7111)}"
 
 
 def _secrets(deployment: Deployment) -> list[str]:

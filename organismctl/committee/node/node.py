@@ -17,7 +17,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from organismctl.committee.carrier import Channel
+from organismctl.committee.carrier import Carrier, Channel
 from organismctl.committee.carrier.loopback import LoopbackCarrier
 from organismctl.committee.command import Command
 from organismctl.committee.driver import Driver
@@ -34,10 +34,11 @@ from organismctl.committee.node.applying import Applier
 from organismctl.committee.node.change_store import ChangeStore
 from organismctl.committee.node.door import APPEND_S, Declined, Done, Door
 from organismctl.committee.node.driving import DriverLoop
+from organismctl.committee.node.mosaik_side import MosaikSide
 from organismctl.committee.node.publishing import Publisher
-from organismctl.committee.node.settings import NodeSettings
+from organismctl.committee.node.settings import NodeSettings, Upstream
 from organismctl.committee.node.store import NodeStore
-from organismctl.committee.node.subscriptions import Subscription
+from organismctl.committee.node.subscriptions import Reader, Subscription
 from organismctl.committee.node.tickets import TicketStore
 from organismctl.committee.node.upstream import UpstreamReader
 from organismctl.committee.node.vouching import Vouching
@@ -50,7 +51,7 @@ log = logging.getLogger(__name__)
 class _LedgerCarrier:
     """The ledger's view of a carrier: the queue is the carrier's, so sending never waits."""
 
-    def __init__(self, carrier: LoopbackCarrier) -> None:
+    def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
 
     async def send(self, peer: bytes, data: bytes) -> None:
@@ -91,7 +92,14 @@ class CommitteeNode:
             self.tickets = TicketStore(
                 settings.data, settings.peer_id, settings.config.network, settings.upstreams
             )
-            self.carrier = LoopbackCarrier(settings.party, settings.addresses, tls=_tls(settings))
+            self.mosaik = (
+                None if settings.mosaik is None else MosaikSide(settings, settings.mosaik, self.tickets)
+            )
+            self.carrier: Carrier = (
+                LoopbackCarrier(settings.party, settings.addresses, tls=_tls(settings))
+                if self.mosaik is None
+                else self.mosaik.carrier
+            )
             self.runner = LedgerRunner(
                 ledger, _LedgerCarrier(self.carrier), self._config(timing), on_stop=self._on_stop
             )
@@ -103,14 +111,15 @@ class CommitteeNode:
     def _config(self, timing: LedgerConfig | None) -> LedgerConfig:
         from dataclasses import replace
 
-        me, seeds = self.settings.peer_id, tuple(self.settings.addresses)
+        me = self.settings.peer_id
+        seeds = tuple(self.settings.addresses) if self.mosaik is None else self.settings.peers
         return LedgerConfig(me, seeds) if timing is None else replace(timing, me=me, seeds=seeds)
 
     def _assemble(self) -> None:
         settings = self.settings
         verifier = CachedVerifier()
         self.driver = Driver(settings.machine, verifier=verifier)
-        self.readers = [UpstreamReader(upstream, self.store) for upstream in settings.upstreams]
+        self.readers = [self._reader(upstream) for upstream in settings.upstreams]
         self.subscriptions = [
             Subscription(reader, surface, self.driver, self._wake, wall_ms)
             for reader in self.readers
@@ -137,14 +146,29 @@ class CommitteeNode:
         self.carrier.listen(Channel.LEDGER, self.runner.receive)
         self.carrier.listen(Channel.TALK, self._on_talk)
 
+    def _reader(self, upstream: Upstream) -> Reader:
+        http = UpstreamReader(upstream, self.store)
+        on_wire = self.mosaik is not None and self.mosaik.reads(upstream)
+        return self.mosaik.reader(upstream, http) if self.mosaik is not None and on_wire else http
+
     # Life.
 
     async def start(self) -> None:
-        """Begin to take part."""
+        """Begin to take part.
+
+        Raises:
+            OrganismError: The carrier cannot be started; says why.
+        """
         self.applier.restore()
         self.publisher.load(self.state)
+        if self.mosaik is not None:
+            await self.mosaik.start()
         await self.carrier.start()
         await self.runner.start()
+        if self.mosaik is not None:
+            self._spawn(self.mosaik.renew(), "tickets")
+            for name, run in self.mosaik.surfaces(self.publisher, self._proposes).items():
+                self._spawn(run, f"surface {name}")
         self._spawn(self.applier.run(), "fold")
         self._spawn(self.driving.run(), "driver")
         self._spawn(self._watch(), "watch")
@@ -170,6 +194,8 @@ class CommitteeNode:
             await reader.close()
         await self.runner.close()
         await self.carrier.close()
+        if self.mosaik is not None:
+            await self.mosaik.close()
         self.store.close()
         self.changes.close()
 
@@ -225,6 +251,9 @@ class CommitteeNode:
     def fit_to_lead(self) -> bool:
         """Whether this node may propose: not drained, and its fold goes on."""
         return self.stopped is None and self.settings.peer_id not in self.state.drained
+
+    def _proposes(self) -> bool:
+        return self.runner.status().role is Role.PROPOSER
 
     def _lead(self) -> None:
         self.runner.prefer(leading=self.fit_to_lead)

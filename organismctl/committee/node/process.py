@@ -29,9 +29,11 @@ class ProcessLock:
 
     Args:
         folder: The node's data folder.
+        what: Its name in a message.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, what: str = "node") -> None:
+        self._what = what
         self.path = folder / PID_FILE
         self._handle: int | None = None
 
@@ -49,7 +51,8 @@ class ProcessLock:
         except OSError as exc:
             os.close(handle)
             raise RefusedError(
-                f"the node in {self.path.parent} runs already", advice="`organismctl committee stop` ends it"
+                f"the {self._what} in {self.path.parent} runs already",
+                advice="`organismctl committee stop` ends a node, `committee relay --stop` a relay",
             ) from exc
         os.ftruncate(handle, 0)
         os.pwrite(handle, b"%d\n" % os.getpid(), 0)

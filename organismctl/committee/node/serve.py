@@ -36,11 +36,13 @@ class Listen:
         bind: Address to listen on; ``None``: that of the node's URL, on this host.
         tls_cert: Certificate file, or ``None`` for plain HTTP.
         tls_key: Its key file.
+        carrier: How the node's frames travel, instead of what the deployment file says.
     """
 
     bind: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    carrier: str | None = None
 
 
 def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None] = lambda: None) -> None:
@@ -49,7 +51,7 @@ def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None]
     Args:
         deployment: deployment.toml.
         name: The node's name.
-        listen: How its API listens.
+        listen: How its API listens, and its frames travel.
         ready: Called once when it answers.
 
     Raises:
@@ -57,7 +59,7 @@ def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None]
     """
     from organismctl.committee.node.settings import load_settings
 
-    settings = load_settings(deployment, name)
+    settings = load_settings(deployment, name, listen.carrier)
     lock = ProcessLock(settings.data)
     if not settings.data.is_dir():
         raise InputError(f"{settings.data} is not there", advice="`organismctl committee init` makes it")
@@ -171,12 +173,13 @@ def _server(node: object, listen: Listen) -> uvicorn.Server:
 # Background.
 
 
-def detach(folder: Path, run: Callable[[Callable[[], None]], None]) -> int:
+def detach(folder: Path, run: Callable[[Callable[[], None]], None], what: str = "node") -> int:
     """Run something as a daemon; returns in the parent when it is ready.
 
     Args:
         folder: The node's data folder; its log goes to ``node.log`` there.
         run: What to run; it calls its argument when it is ready.
+        what: Its name in a message.
 
     Returns:
         The daemon's process id.
@@ -200,7 +203,7 @@ def detach(folder: Path, run: Callable[[Callable[[], None]], None]) -> int:
         os.close(reading)
     if told is None:
         tail = "\n".join(log_tail(folder))
-        raise OrganismError(f"the node did not start; the end of {folder / LOG_FILE}:\n{tail}")
+        raise OrganismError(f"the {what} did not start; the end of {folder / LOG_FILE}:\n{tail}")
     return told
 
 
@@ -225,7 +228,7 @@ def _become_daemon(folder: Path, writing: int, run: Callable[[Callable[[], None]
         sys.stderr.write(f"{exc.message}\n" + (f"{exc.advice}\n" if exc.advice else ""))
         code = int(exc.exit)
     except BaseException:
-        logging.getLogger(__name__).exception("the node failed")
+        logging.getLogger(__name__).exception("it failed")
     finally:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from organismctl.committee.carrier.mosaik import GroupOptions
+from organismctl.committee.carrier.mosaik_network import NetworkOptions
 from organismctl.committee.carrier.session import Party
-from organismctl.committee.carrier.wire import loopback_address
+from organismctl.committee.carrier.wire import Address, api_address, loopback_address
 from organismctl.committee.machine import MachineConfig
 from organismctl.errors import InputError, OrganismError
 from organismctl.files.atomic import read_text
@@ -18,9 +20,10 @@ from organismctl.files.secret import Secret, read_secret
 from organismctl.identity.config import OrganismConfig, SpannedMember
 from organismctl.identity.digest import derive
 from organismctl.identity.fingerprint import Identity, IdentityError, field_digests, identity_of
-from organismctl.identity.group_id import group_id_of, group_secret, secret_hash
+from organismctl.identity.group_id import group_id_of, group_secret, secret_hash, why_no_group_id
 from organismctl.identity.parameters import ParameterError
 from organismctl.identity.peer import peer_id_from_seed
+from organismctl.identity.peer_entry import EntryPoint
 
 PEER_TOKEN = "organismctl/loopback/1"  # noqa: S105 # the label that the token is derived with
 
@@ -34,12 +37,29 @@ class Upstream:
         endpoints: Node APIs that serve its surfaces.
         genesis: The digest of its first roster when its card, a file, tells; else it is remembered at first sight.
         tickets: This node's ticket files for it.
+        peers: Peer ids of its mosaik peers that the deployment names.
     """
 
     member: SpannedMember
     endpoints: tuple[str, ...]
     genesis: bytes | None = None
     tickets: tuple[Path, ...] = ()
+    peers: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MosaikSettings:
+    """What a node on the mosaik carrier is told beside the rest.
+
+    Attributes:
+        network: Where and as whom it takes part.
+        group: The Group that it bonds in.
+        tickets: Files of its tickets for our own committee.
+    """
+
+    network: NetworkOptions
+    group: GroupOptions
+    tickets: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,6 +84,9 @@ class NodeSettings:
         read_token: Bearer token of the read scope.
         operate_token: Bearer token of the operate scope.
         ca: Certificate authority of peers with https, or ``None``.
+        endpoints: Every node's API, for the card.
+        peers: The other nodes that the deployment names.
+        mosaik: For the mosaik carrier; ``None`` on loopback.
     """
 
     name: str
@@ -84,6 +107,8 @@ class NodeSettings:
     operate_token: Secret
     ca: Path | None = None
     endpoints: tuple[str, ...] = field(default=())
+    peers: tuple[bytes, ...] = ()
+    mosaik: MosaikSettings | None = None
 
     @property
     def peer_id(self) -> bytes:
@@ -91,8 +116,13 @@ class NodeSettings:
         return self.party.peer_id
 
 
-def load_settings(deployment_file: Path, name: str) -> NodeSettings:
+def load_settings(deployment_file: Path, name: str, carrier: str | None = None) -> NodeSettings:
     """Read what the node of that name is started with.
+
+    Args:
+        deployment_file: deployment.toml.
+        name: The node's name.
+        carrier: Instead of the file's own.
 
     Raises:
         InputError: The files hold problems, or lack what a node needs; names all of it.
@@ -114,7 +144,9 @@ def load_settings(deployment_file: Path, name: str) -> NodeSettings:
     group = group_secret(read_secret(needed(deployment, secrets.group, "secrets.group")).reveal())
     seed = read_seed(deployment, node)
     url = node.url or ""
-    address = loopback_address(url)
+    on_mosaik = (carrier or deployment.carrier) == "mosaik"
+    address: Address = api_address(url) if on_mosaik else loopback_address(url)
+    group_id = group_id_of(config, secret_hash(group), identity)
     party = Party(node.peer_id, seed, derive(group, PEER_TOKEN), identity.fingerprint, url)
     return NodeSettings(
         name=name,
@@ -124,7 +156,7 @@ def load_settings(deployment_file: Path, name: str) -> NodeSettings:
         data=needed(deployment, node.data, f"the data of node {name}"),
         config=config,
         identity=identity,
-        group_id=group_id_of(config, secret_hash(group), identity),
+        group_id=group_id,
         machine=machine,
         names={one.peer_id: one.name for one in deployment.nodes},
         addresses={
@@ -137,7 +169,67 @@ def load_settings(deployment_file: Path, name: str) -> NodeSettings:
         operate_token=read_secret(needed(deployment, secrets.operate_token, "secrets.operate_token")),
         ca=deployment.resolve(node.ca) if node.ca else None,
         endpoints=tuple(one.url for one in deployment.nodes if one.url),
+        peers=tuple(one.peer_id for one in deployment.nodes if one.peer_id != node.peer_id),
+        mosaik=_mosaik(deployment, node, config, identity, seed, group, group_id) if on_mosaik else None,
     )
+
+
+def _mosaik(
+    deployment: Deployment,
+    node: Node,
+    config: OrganismConfig,
+    identity: Identity,
+    seed: bytes,
+    secret: bytes,
+    group_id: bytes | None,
+) -> MosaikSettings:
+    """What the mosaik carrier needs.
+
+    Raises:
+        InputError: The deployment lacks an address, or the config has no machine signature.
+    """
+    missing = [one.name for one in deployment.nodes if one.address is None]
+    if node.address is None or missing:
+        raise InputError(
+            f"{deployment.file}: {', '.join(missing)} has no address, which the mosaik carrier needs",
+            advice='give each [[node]] an `address = "HOST:PORT"`, or run `committee init --carrier mosaik`',
+        )
+    if identity.machine_signature is None or group_id is None:
+        raise InputError(
+            f"{deployment.file}: {why_no_group_id(config, secret_hash(secret), identity)}",
+            advice="a node of ours computes its group id itself",
+        )
+    spanned = [_entry(deployment, peer) for side in deployment.spans for peer in side.peers]
+    bootstrap = [(one.peer_id, one.address) for one in deployment.nodes if one.peer_id != node.peer_id]
+    bootstrap += [(one.peer_id, one.address) for one in spanned]
+    group = config.group
+    return MosaikSettings(
+        network=NetworkOptions(
+            network=config.network,
+            seed=seed,
+            bind=node.address,
+            relay=deployment.mosaik.relay,
+            bootstrap=_bootstrap(bootstrap),
+        ),
+        group=GroupOptions(
+            secret=secret,
+            signature=identity.machine_signature,
+            expected=group_id,
+            timing=(group.heartbeat_ms, group.heartbeat_jitter_ms, group.max_missed_heartbeats),
+            sync=(group.sync_batch, group.sync_fetch_timeout_s),
+            machine_type=group.machine_type,
+        ),
+        tickets=tuple(deployment.resolve(one) for one in node.tickets),
+    )
+
+
+def _bootstrap(pairs: Iterable[tuple[bytes, str | None]]) -> tuple[tuple[bytes, tuple[str, ...]], ...]:
+    """Every peer once, with all of its addresses."""
+    found: dict[bytes, dict[str, None]] = {}
+    for peer, address in pairs:
+        if address is not None:
+            found.setdefault(peer, {})[address] = None
+    return tuple((peer, tuple(addresses)) for peer, addresses in found.items())
 
 
 def find_node(deployment: Deployment, name: str) -> Node:
@@ -195,7 +287,20 @@ def _upstream(deployment: Deployment, member: SpannedMember, node: str) -> Upstr
     if side is None:
         return Upstream(member, ())
     tickets = tuple(deployment.resolve(one.file) for one in side.tickets if one.node == node)
-    return Upstream(member, side.endpoints, _card_genesis(deployment, side.card), tickets)
+    peers = tuple(dict.fromkeys(_entry(deployment, one).peer_id for one in side.peers))
+    return Upstream(member, side.endpoints, _card_genesis(deployment, side.card), tickets, peers)
+
+
+def _entry(deployment: Deployment, text: str) -> EntryPoint:
+    """A mosaik peer that the deployment names.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        return EntryPoint.parse(text)
+    except ValueError as exc:
+        raise InputError(f"{deployment.file}: span.peers: {text}: {exc}") from exc
 
 
 def _card_genesis(deployment: Deployment, card: str | None) -> bytes | None:

@@ -39,6 +39,7 @@ def node_status(node: CommitteeNode) -> dict[str, Any]:
         "now_ms": wall_ms(),
         "carrier": node.carrier.name,
         "one_host": node.carrier.name == "loopback",
+        "mosaik": _mosaik(node),
         "role": role,
         "epoch": ledger.epoch.number,
         "proposer": None if ledger.proposer is None else ledger.proposer.hex(),
@@ -86,6 +87,46 @@ def _bonds(node: CommitteeNode) -> list[dict[str, Any]]:
         }
         for peer, bond in sorted(node.carrier.bonds().items(), key=lambda pair: _name(node, pair[0]))
     ]
+
+
+def _mosaik(node: CommitteeNode) -> dict[str, Any] | None:
+    """What mosaik says of the Group (hints, never proof), and how the node stands on the network."""
+    side = node.mosaik
+    view = None if side is None else side.carrier.view
+    if side is None or view is None:
+        return None
+    return {
+        "group_id": view.id.hex(),
+        "leader": None if view.leader is None else bytes(view.leader).hex(),
+        "bonds": sorted(peer.hex() for peer in view.bonds),
+        "term": view.term,
+        "committed": view.committed,
+        "online": view.online,
+        "catalog": len(side.network.peers()),
+        "address": side.network.options.bind,
+        "relay": side.network.options.relay,
+        "admission": [
+            {
+                "class": held.ticket_class.hex(),
+                "ticket_id": held.ticket_id.hex(),
+                "horizon_ms": None if held.verdict.horizon_s is None else held.verdict.horizon_s * 1000,
+                "valid": held.verdict.valid is True,
+                "failing_step": held.verdict.failing_step,
+            }
+            for held in side.admission()
+        ],
+        "ticket_fault": side.ticket_fault or None,
+        "surfaces": [
+            *(
+                {"name": name, "type": "stream", "subscribers": len(one.subscribers()), "sent": one.sent}
+                for name, one in side.streams.items()
+            ),
+            *(
+                {"name": name, "type": "map", "stands": one.stands, "reason": one.reason or None}
+                for name, one in side.maps.items()
+            ),
+        ],
+    }
 
 
 def _lease(node: CommitteeNode) -> dict[str, Any] | None:

@@ -4,19 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from organismctl.committee.driver import Driver
+from organismctl.committee.evidence import Pointer
+from organismctl.committee.fold import Resolution
 from organismctl.committee.lane import Link, UpstreamEvent
 from organismctl.committee.machine import Input
-from organismctl.committee.node.upstream import AwayError, RefusedError, UpstreamReader
+from organismctl.committee.node.settings import Upstream
+from organismctl.committee.node.upstream import AwayError, Event, RefusedError
 from organismctl.identity.config import ReadSurface
 from organismctl.identity.surface_item import RetirementMarker
 
 FIRST_PAUSE_S = 0.1
 LAST_PAUSE_S = 3.0
 ROOM_S = 0.05
+
+
+class Reader(Protocol):
+    """One spanned member as a node reads it: by its node APIs, or on the wire."""
+
+    @property
+    def upstream(self) -> Upstream:
+        """The spanned member."""
+        ...
+
+    def follow(self, surface: ReadSurface, start: int) -> AsyncIterator[Event | None]:
+        """Items from ``start`` on; ``None``: nothing new, and it lives. Ends after a marker."""
+        ...
+
+    async def resolve(self, surface: ReadSurface, pointers: Sequence[Pointer]) -> dict[Pointer, Resolution]:
+        """What became of pointers to one surface."""
+        ...
+
+    def passed(self, surface: ReadSurface, position: int) -> bool:
+        """Whether what this node did not see at a position can never be seen."""
+        ...
+
+    def note(self, surface: ReadSurface) -> str:
+        """What is to be said of a surface although it is live, or empty."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
 
 
 @dataclass(slots=True)
@@ -45,7 +78,7 @@ class Subscription:
 
     def __init__(
         self,
-        reader: UpstreamReader,
+        reader: Reader,
         surface: ReadSurface,
         driver: Driver,
         wake: Callable[[], None],
@@ -62,6 +95,12 @@ class Subscription:
     def folded(self) -> bool:
         """Whether its events go to the driver; otherwise they are only counted."""
         return self.source in self._driver.lanes
+
+    def passed(self, position: int) -> bool:
+        """Whether this node went past a position on a surface without replay: what it missed there it can never see."""
+        return self.reader.passed(self.seen.surface, position) and (
+            self.seen.position is not None and self.seen.position >= position
+        )
 
     async def run(self) -> None:
         """Follow, reconnect, follow."""
@@ -83,8 +122,9 @@ class Subscription:
     async def _follow(self) -> None:
         start = self._start()
         async for event in self.reader.follow(self.seen.surface, start):
-            if self.seen.state is not Link.LIVE:
-                self._link(Link.LIVE, "")
+            note = self.reader.note(self.seen.surface)
+            if self.seen.state is not Link.LIVE or note != self.seen.reason:
+                self._link(Link.LIVE, note)
             if event is None:
                 continue
             if event.marker is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,19 @@ class Held:
     verdict: TicketVerdict
 
 
+def ticket_files(paths: Iterable[Path]) -> Iterator[tuple[bytes, bytes]]:
+    """Class and bytes of the tickets in files; what cannot be read is left out."""
+    for path in paths:
+        try:
+            data = read_bounded(path, MAX_TICKET + 16)
+        except OrganismError:
+            continue
+        if data.startswith(ZSTD):
+            yield TDX_CLASS, data
+        elif data.strip():
+            yield JWT_CLASS, data.strip()
+
+
 class TicketStore:
     """See the module.
 
@@ -69,6 +82,10 @@ class TicketStore:
             for name, upstream in self._upstreams.items()
             for ticket_class, data in self._tickets(upstream)
         ]
+
+    def published(self) -> list[tuple[bytes, bytes]]:
+        """Class and bytes of every ticket, as they are shown to peers; never for any output."""
+        return [ticket for upstream in self._upstreams.values() for ticket in self._tickets(upstream)]
 
     def install(self, span: str, ticket_class: bytes, data: bytes, *, replace: bool) -> bytes:
         """Take in a ticket; durable when this returns.
@@ -124,15 +141,7 @@ class TicketStore:
                 yield ticket_class, data
 
     def _files(self, upstream: Upstream) -> Iterator[tuple[bytes, bytes]]:
-        for path in upstream.tickets:
-            try:
-                data = read_bounded(path, MAX_TICKET + 16)
-            except OrganismError:
-                continue
-            if data.startswith(ZSTD):
-                yield TDX_CLASS, data
-            elif data.strip():
-                yield JWT_CLASS, data.strip()
+        yield from ticket_files(upstream.tickets)
 
     def _installed(self, span: str) -> Iterator[tuple[bytes, bytes]]:
         folder = self._span_folder(span)
@@ -152,18 +161,32 @@ class TicketStore:
 
     def _judge(self, upstream: Upstream, ticket_class: bytes, data: bytes, now_s: int) -> TicketVerdict:
         """The best verdict of the spanned member's current issuers."""
-        verdicts = [
-            self._verdict(issuer.validator, data, now_s)
-            for issuer in upstream.member.issuers
-            if issuer.state == "current" and issuer.validator.class_ == ticket_class
-        ]
-        if not verdicts:
-            return TicketVerdict(None, None, "no current issuer of this class is configured")
-        return next((verdict for verdict in verdicts if verdict.valid), verdicts[0])
+        current = [issuer.validator for issuer in upstream.member.issuers if issuer.state == "current"]
+        return judge(current, ticket_class, data, self._peer_id, self._network, now_s)
 
-    def _verdict(self, validator: Validator, data: bytes, now_s: int) -> TicketVerdict:
-        if isinstance(validator, JwtValidator):
-            return validate_jwt(data, validator, self._peer_id, now_s)
-        from organismctl.identity.tdx import validate_tdx
 
-        return validate_tdx(data, validator, self._peer_id, self._network, now_s)
+def judge(
+    validators: Iterable[Validator],
+    ticket_class: bytes,
+    data: bytes,
+    peer_id: bytes,
+    network: bytes,
+    now_s: int,
+) -> TicketVerdict:
+    """The best verdict on a ticket among validators of its class."""
+    verdicts = [
+        _verdict(validator, data, peer_id, network, now_s)
+        for validator in validators
+        if validator.class_ == ticket_class
+    ]
+    if not verdicts:
+        return TicketVerdict(None, None, "no current issuer of this class is configured")
+    return next((verdict for verdict in verdicts if verdict.valid), verdicts[0])
+
+
+def _verdict(validator: Validator, data: bytes, peer_id: bytes, network: bytes, now_s: int) -> TicketVerdict:
+    if isinstance(validator, JwtValidator):
+        return validate_jwt(data, validator, peer_id, now_s)
+    from organismctl.identity.tdx import validate_tdx
+
+    return validate_tdx(data, validator, peer_id, network, now_s)

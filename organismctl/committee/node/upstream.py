@@ -174,11 +174,54 @@ class UpstreamReader:
         )
         return any(item.name == name and item.next_seq > position for item in found.surfaces)
 
+    async def fetch(self, surface: ReadSurface, start: int, end: int) -> AsyncIterator[Event]:
+        """Items from ``start`` up to (not including) ``end``, as far as an endpoint still has them.
+
+        Raises:
+            AwayError: The endpoint does not answer.
+            RefusedError: What it says cannot be used.
+        """
+        endpoint = self._endpoint()
+        name = await self._name(endpoint, surface)
+        while start < end:
+            limit = min(PAGE, end - start)
+            url = f"{endpoint}/v1/surfaces/{name}/items?from={start}&limit={limit}"
+            page = _checked(lambda raw: read_items(read_json(raw)), await self._get(url))
+            events = [await self._event(endpoint, surface, data) for data in page.items]
+            for event in events:
+                if start <= event.position < end:
+                    start = event.position + 1
+                    yield event
+            if not events:
+                return
+
+    async def read(self, surface: ReadSurface, data: bytes) -> Event:
+        """An item that came another way, such as a mosaik stream; proven when this can be proven.
+
+        Raises:
+            AwayError: Who may sign it must be asked for, and no endpoint answers.
+            RefusedError: It cannot be used.
+        """
+        return await self._event(self._endpoint() if self.proves else None, surface, data)
+
+    @property
+    def proves(self) -> bool:
+        """Whether items are checked against the organism's roster: it has one, and somebody to ask for it."""
+        return self.upstream.member.kind == "organism" and bool(self.upstream.endpoints)
+
+    def passed(self, surface: ReadSurface, position: int) -> bool:  # noqa: ARG002 # a Reader's signature
+        """Whether what was not seen at a position can never be seen: not while it can be asked for."""
+        return False
+
+    def note(self, surface: ReadSurface) -> str:  # noqa: ARG002 # a Reader's signature
+        """What is to be said of a live surface: nothing."""
+        return ""
+
     # Items and who signed them.
 
-    async def _event(self, endpoint: str, surface: ReadSurface, data: bytes) -> Event:
+    async def _event(self, endpoint: str | None, surface: ReadSurface, data: bytes) -> Event:
         item = _item(data)
-        if self.upstream.member.kind == "organism":
+        if self.upstream.member.kind == "organism" and endpoint is not None:
             await self._prove(endpoint, surface, item)
         if isinstance(item.item, RetirementMarker):
             return Event(item.seq, 0, b"", item.item)

@@ -90,12 +90,17 @@ class Vouching:
         answer: Talk
         if outcome in (Resolution.RESOLVED, Resolution.VOUCHED):
             answer = Vouched(pointer, self._vouch(pointer).signature)
-        elif outcome is Resolution.GONE:
+        elif outcome is Resolution.GONE or self._passed(pointer):
             answer = Denied(pointer)
         else:
             return
         for peer in waiting:
             self._send(peer, answer)
+
+    def _passed(self, pointer: Pointer) -> bool:
+        """Whether this node went past an event that it did not see, where nothing can be asked for again."""
+        subscription = self._subscriptions.get(Input(pointer.stable_id, pointer.surface_id))
+        return subscription is not None and subscription.passed(pointer.position)
 
     def _vouch(self, pointer: Pointer) -> Vouch:
         self._store.vouch(pointer_bytes(pointer))
