@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -87,7 +87,14 @@ class Heard:
 
 
 async def listen(
-    point: EntryPoint, network: bytes, stream: bytes, observer: Observer, *, listen_s: float, timeout_s: float
+    point: EntryPoint,
+    network: bytes,
+    stream: bytes,
+    observer: Observer,
+    *,
+    listen_s: float,
+    timeout_s: float,
+    hand_over: Callable[[bytes], None] | None = None,
 ) -> Heard:
     """Subscribe, and listen.
 
@@ -98,6 +105,7 @@ async def listen(
         observer: Who subscribes.
         listen_s: Seconds to listen once it is admitted.
         timeout_s: Seconds until it must be admitted.
+        hand_over: Gets every datum as it comes; it must not block.
 
     Returns:
         What was heard.
@@ -109,7 +117,7 @@ async def listen(
         async with within(timeout_s, f"{point.address} did not open the stream"):
             link = await _subscribe(endpoint, point, network, stream, seed, observer)
         try:
-            return await _hear(link, listen_s)
+            return await _hear(link, listen_s, hand_over)
         finally:
             link.close()
 
@@ -143,14 +151,17 @@ async def _subscribe(
     raise AssertionError("the last turn returns or raises")
 
 
-async def _hear(link: Link, listen_s: float) -> Heard:
+async def _hear(link: Link, listen_s: float, hand_over: Callable[[bytes], None] | None) -> Heard:
     """Count until the time is over, the producer ends it, or it has sent more than anybody needs."""
     heard, loop = Heard(), asyncio.get_running_loop()
     begun = loop.time()
     try:
         async with asyncio.timeout(listen_s):
             while heard.items < MAX_ITEMS and heard.size < MAX_BYTES:
-                heard.take(await link.receive(), now_ms())
+                datum = await link.receive()
+                heard.take(datum, now_ms())
+                if hand_over is not None:
+                    hand_over(datum)
                 if heard.items % 256 == 0:
                     await asyncio.sleep(0)  # frames that are already here never wait, and others listen too
         heard.ended = WireError(
