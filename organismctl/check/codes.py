@@ -14,6 +14,7 @@ from organismctl.check.codes_committee import COMMITTEE
 from organismctl.check.codes_identity import IDENTITY
 from organismctl.check.codes_ticket import TICKETS
 from organismctl.check.codes_type import Code
+from organismctl.check.codes_wire import WIRE
 from organismctl.check.finding import Finding, Place, SourceRef, Status
 from organismctl.exits import Exit
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CODES", "Code", "UnknownCodeError", "finding", "nearest"]
 
-CODES: Mapping[str, Code] = {code.code: code for code in (*IDENTITY, *TICKETS, *COMMITTEE)}
+CODES: Mapping[str, Code] = {code.code: code for code in (*IDENTITY, *TICKETS, *COMMITTEE, *WIRE)}
 """Every code by name."""
 
 

@@ -74,7 +74,8 @@ TICKETS: tuple[Code, ...] = (
         "TICKET-QUORUM",
         "until when a majority is admitted at a spanned member",
         "The moment at which fewer than a majority of the committee will hold a valid ticket for a spanned "
-        "member. One issuer's tickets tend to expire together; then evidence can no longer be vouched for.",
+        "member, or for the committee itself. One issuer's tickets tend to expire together; then evidence can no "
+        "longer be vouched for.",
         "Renew enough tickets before that moment. " + _RENEW,
         Exit.BREACH,
         "tickets",

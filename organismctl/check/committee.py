@@ -9,6 +9,7 @@ from organismctl.check.codes import finding
 from organismctl.check.committee_identity import identity_rows
 from organismctl.check.committee_ledger import ledger_rows
 from organismctl.check.committee_view import Life, Seen, View, make_view
+from organismctl.check.committee_wire import wire_rows
 from organismctl.check.finding import Finding, Status
 from organismctl.check.node_told import Told
 from organismctl.check.values import duration, listed, plural, source
@@ -40,6 +41,7 @@ def check_committee(scope: Scope) -> list[Finding]:
     rows += [_bonds(one, told, view) for one, told in view.answering]
     rows += ledger_rows(scope, view, limits)
     rows += identity_rows(scope, view)
+    rows += wire_rows(scope, view)
     rows += _endings(view)
     return rows
 

@@ -41,6 +41,15 @@ def _committee(scope: Scope) -> list[Finding]:
     return check_committee(scope)
 
 
+def _surfaces(scope: Scope) -> list[Finding]:
+    from organismctl.check.surfaces import check_surfaces
+
+    return check_surfaces(scope)
+
+
+WIRE_KINDS = ("wire.catalog", "wire.peer")
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One check: what it asks, which facts it needs, and the function."""
@@ -55,10 +64,24 @@ CHECKS: Mapping[str, Check] = {
     check.name: check
     for check in (
         Check("fingerprint", "is organism.toml what organism.lock accepts", (), _fingerprint),
-        Check("tickets", "are our nodes admitted, and until when", ("ticket.file", "node.tickets"), _tickets),
-        Check("identity", "are the spanned members what we pinned", ("span.card",), _identity),
         Check(
-            "committee", "is the committee whole, led and alike", ("node.status", "node.digest"), _committee
+            "tickets",
+            "are our nodes admitted, and until when",
+            ("ticket.file", "node.tickets", *WIRE_KINDS),
+            _tickets,
+        ),
+        Check("identity", "are the spanned members what we pinned", ("span.card", *WIRE_KINDS), _identity),
+        Check(
+            "committee",
+            "is the committee whole, led and alike",
+            ("node.status", "node.digest", *WIRE_KINDS),
+            _committee,
+        ),
+        Check(
+            "surfaces",
+            "are our surfaces served, and by which nodes",
+            ("node.status", *WIRE_KINDS, "wire.stream"),
+            _surfaces,
         ),
     )
 }

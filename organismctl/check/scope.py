@@ -6,7 +6,8 @@ time; nothing here looks at anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from organismctl.identity.fingerprint import Identity, identity_of
@@ -33,6 +34,8 @@ class Scope:
         identity_unknown: Why there is no identity.
         group_id: 32 bytes, or ``None`` with the reason in ``group_unknown``.
         group_unknown: Why there is no group id.
+        secret_hash: ``H(group secret)``, here or in the lock, or ``None``.
+        secret_readings: Misreadings of the group secret, in words, to their ``H``; empty when it is not here.
     """
 
     organism: LoadedOrganism
@@ -44,6 +47,8 @@ class Scope:
     identity_unknown: str | None
     group_id: bytes | None
     group_unknown: str | None
+    secret_hash: bytes | None = None
+    secret_readings: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def make_scope(
@@ -56,6 +61,7 @@ def make_scope(
     secret_hash: bytes | None = None,
     identity: Identity | None = None,
     identity_unknown: str | None = None,
+    secret_readings: Mapping[str, bytes] | None = None,
 ) -> Scope:
     """Compute the identities once for all checks.
 
@@ -68,6 +74,7 @@ def make_scope(
         secret_hash: ``H(group secret)`` when the secret is here; else the lock's is taken.
         identity: The identity, where the caller has it already (scheme ``exec``: the binary was asked).
         identity_unknown: Why the caller could not get it.
+        secret_readings: What :func:`organismctl.identity.group_id.secret_readings` gave, when the secret is here.
     """
     if secret_hash is None and lock is not None:
         secret_hash = lock.group_secret_hash
@@ -82,5 +89,6 @@ def make_scope(
         group_id = group_id_of(organism.config, secret_hash, identity)
         group_unknown = why_no_group_id(organism.config, secret_hash, identity)
     return Scope(
-        organism, snapshot, deployment, lock, now_ms, identity, identity_unknown, group_id, group_unknown
-    )
+        organism, snapshot, deployment, lock, now_ms, identity, identity_unknown, group_id, group_unknown,
+        secret_hash, secret_readings or {},
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""``organismctl check``: judge tickets, identities, the committee, the fingerprint, or all."""
+"""``organismctl check``: judge tickets, identities, the committee, surfaces, the fingerprint, or all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, At, Deadline, From, Organism, Output
+from organismctl.cli.judging import DEFAULT_DEADLINE, At, Deadline, From, NoWire, Organism, Output, ViaNode
 
 if TYPE_CHECKING:
     from organismctl.cli.judging import Subject
     from organismctl.observe.snapshot import Snapshot
+    from organismctl.observe.sources import WireLook
 
 app = typer.Typer(
-    help="Judge tickets, identities, the committee, the fingerprint, or all.",
+    help="Judge tickets, identities, the committee, surfaces, the fingerprint, or all.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Examples: organismctl check all; organismctl check tickets --at +7d; "
@@ -45,9 +46,11 @@ def tickets(
     from_: From = None,
     at: At = None,
     timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
 ) -> None:
     """Judge each node's ticket at each spanned member: horizon, failing step, quorum at time T."""
-    _judge(["tickets"], organism, format_, output, strict, fail_on, from_, at, timeout)
+    _judge(["tickets"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
 
 
 @app.command()
@@ -61,9 +64,11 @@ def identity(
     from_: From = None,
     at: At = None,
     timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
 ) -> None:
     """Judge each spanned member's published card against what organism.toml pins of it."""
-    _judge(["identity"], organism, format_, output, strict, fail_on, from_, at, timeout)
+    _judge(["identity"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
 
 
 @app.command()
@@ -77,9 +82,35 @@ def committee(
     from_: From = None,
     at: At = None,
     timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
 ) -> None:
     """Judge our committee: whole, bonded, led by one, alike in ledger and identity."""
-    _judge(["committee"], organism, format_, output, strict, fail_on, from_, at, timeout)
+    _judge(["committee"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+
+
+@app.command()
+def surfaces(
+    *,
+    organism: Organism = None,
+    format_: Format = "table",
+    output: Output = None,
+    strict: Strict = False,
+    fail_on: FailOn = "any",
+    from_: From = None,
+    at: At = None,
+    timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen", metavar="DURATION", help="Subscribe to each of our streams on each node so long."
+        ),
+    ] = None,
+) -> None:
+    """Judge our surfaces: served by which nodes, by which not; with --listen, what a subscriber hears."""
+    _judge(["surfaces"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
 
 
 @app.command()
@@ -106,11 +137,13 @@ def all_(
     from_: From = None,
     at: At = None,
     timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
 ) -> None:
     """Run every check over one look at the world."""
     from organismctl.check.run import CHECKS
 
-    _judge(list(CHECKS), organism, format_, output, strict, fail_on, from_, at, timeout)
+    _judge(list(CHECKS), organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
 
 
 def _judge(
@@ -123,6 +156,9 @@ def _judge(
     from_: Path | None,
     at: str | None,
     timeout: str,
+    no_wire: bool = False,
+    via: list[str] | None = None,
+    listen: str | None = None,
 ) -> None:
     """Read, look, judge, show; end with the exit code of the worst finding."""
     judge(
@@ -135,6 +171,9 @@ def _judge(
         from_=from_,
         at=at,
         timeout=timeout,
+        no_wire=no_wire,
+        via=via,
+        listen=listen,
     )
 
 
@@ -149,6 +188,9 @@ def judge(
     from_: Path | None = None,
     at: str | None = None,
     timeout: str = DEFAULT_DEADLINE,
+    no_wire: bool = False,
+    via: list[str] | None = None,
+    listen: str | None = None,
     command: str | None = None,
 ) -> None:
     """Run checks by name and end the command; ``fingerprint check`` is the same judgement.
@@ -163,6 +205,9 @@ def judge(
         from_: A snapshot file to judge instead of the world.
         at: The moment of judgement.
         timeout: How long the look may take.
+        no_wire: Whether mosaik's own network is left out.
+        via: Nodes whose API is asked for its catalog instead of UDP.
+        listen: How long to listen to each of our streams.
         command: How the report names the command; ``check NAME`` when not given.
 
     Raises:
@@ -170,15 +215,19 @@ def judge(
         OrganismError: A file, an option or the snapshot is wrong.
     """
     from organismctl.check.run import run_scope
-    from organismctl.cli.judging import load_subject, style
+    from organismctl.cli.judging import load_subject, style, wire_look
     from organismctl.cli.output import emit, say
+    from organismctl.errors import UsageError
     from organismctl.report.interface import formatter
     from organismctl.report.model import Named, Report
 
     form = formatter(format_)
     _known_audience(fail_on)
     subject = load_subject(organism, needs_deployment=list(names) != ["fingerprint"])
-    snapshot, moment, looked = _look(names, subject, from_, at, timeout)
+    if from_ is not None and (no_wire or via or listen):
+        raise UsageError("--from judges what was seen: --no-wire, --via and --listen go with a look")
+    wire = wire_look(subject, no_wire=no_wire, via=via, listen=listen)
+    snapshot, moment, looked = _look(names, subject, from_, at, timeout, wire)
     scope = subject.scope(snapshot, moment)
     report = Report(
         command=command or f"check {names[0] if len(names) == 1 else 'all'}",
@@ -205,7 +254,12 @@ def _known_audience(fail_on: str) -> None:
 
 
 def _look(
-    names: Sequence[str], subject: Subject, from_: Path | None, at: str | None, timeout: str
+    names: Sequence[str],
+    subject: Subject,
+    from_: Path | None,
+    at: str | None,
+    timeout: str,
+    wire: WireLook,
 ) -> tuple[Snapshot, int, bool]:
     """The snapshot, the moment of judgement, and whether anything was looked at."""
     from organismctl.check.run import kinds_of, load
@@ -216,7 +270,7 @@ def _look(
         return snapshot, parse_at(at, snapshot.taken_ms), True
     moment = parse_at(at, 0)
     kinds = kinds_of(names)
-    snapshot = take_look(subject, kinds, timeout, lambda: load(names))
+    snapshot = take_look(subject, kinds, timeout, lambda: load(names), wire)
     return snapshot, moment if at is not None else now_ms(), bool(kinds)
 
 

@@ -27,7 +27,7 @@ COMMANDS: dict[str, Command] = {
         "fingerprint", "What the organism is: show, explain, diff, check (the CI gate).", "See"
     ),
     "lock": Command("lock", "The accepted identity: init, accept, show.", "See"),
-    "check": Command("check", "Judge tickets, identities, the committee, or all.", "See"),
+    "check": Command("check", "Judge tickets, identities, the committee, surfaces, or all.", "See"),
     "observe": Command("observe", "Look at the world once, and keep what was seen.", "See"),
     "explain": Command("explain", "What a finding's code means, and what to do.", "See"),
     "tickets": Command("tickets", "Renew tickets: request, show, import, install, issue.", "Act"),

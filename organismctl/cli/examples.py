@@ -66,11 +66,14 @@ HELPS: dict[str, Help] = {
     ),
     "check identity": Help(("organismctl check identity",), _CHECK),
     "check committee": Help(
-        ("organismctl check committee", "organismctl check committee --from seen.json"), _CHECK
+        ("organismctl check committee --via node-a", "organismctl check committee --from seen.json"), _CHECK
+    ),
+    "check surfaces": Help(
+        ("organismctl check surfaces", "organismctl check surfaces --listen 30s --format json"), _CHECK
     ),
     "check fingerprint": Help(("organismctl check fingerprint --strict",), _CHECK),
     "check all": Help(("organismctl check all", "organismctl check all --format junit -o all.xml"), _CHECK),
-    "observe": Help(("organismctl observe", "organismctl observe -o seen.json")),
+    "observe": Help(("organismctl observe", "organismctl observe --no-wire -o seen.json")),
     "explain": Help(
         ("organismctl explain TICKET-QUORUM", "organismctl explain --list"), "0 explained; 64 no such code."
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from organismctl.files.organism import LoadedOrganism
     from organismctl.identity.fingerprint import Identity
     from organismctl.observe.snapshot import Snapshot
+    from organismctl.observe.sources import WireLook
     from organismctl.report.interface import Style
 
 Organism = Annotated[
@@ -46,6 +47,13 @@ At = Annotated[
 Deadline = Annotated[
     str, typer.Option("--timeout", metavar="DURATION", help="How long the whole look may take.")
 ]
+NoWire = Annotated[
+    bool, typer.Option("--no-wire", help="Leave mosaik's own network out, though addresses are named.")
+]
+ViaNode = Annotated[
+    list[str] | None,
+    typer.Option("--via", metavar="NODE", help="Where UDP is blocked: ask this node's API; repeatable."),
+]
 DEFAULT_DEADLINE = "10s"
 
 
@@ -61,6 +69,7 @@ class Subject:
         secret_hash: ``H(group secret)`` when the secret is here.
         identity: Set when the organism's own binary was asked.
         identity_unknown: Why it could not be.
+        secret_readings: Misreadings of the group secret, in words, to their ``H``; only where it is here.
     """
 
     context: Context
@@ -70,6 +79,7 @@ class Subject:
     secret_hash: bytes | None
     identity: Identity | None = None
     identity_unknown: str | None = None
+    secret_readings: Mapping[str, bytes] = field(default_factory=dict)
 
     def scope(self, snapshot: Snapshot, now_ms: int) -> Scope:
         """The scope of checks over a snapshot."""
@@ -84,6 +94,7 @@ class Subject:
             secret_hash=self.secret_hash,
             identity=self.identity,
             identity_unknown=self.identity_unknown,
+            secret_readings=self.secret_readings,
         )
 
 
@@ -120,28 +131,33 @@ def load_subject(choice: str | None, *, needs_deployment: bool = True) -> Subjec
         say(f"warning: {problem}")
     lock = load_lock(context.lock_path) if context.lock_path.exists() else None
     identity, unknown = _ask_binary(organism, context)
-    return Subject(context, organism, deployment, lock, _secret_hash(deployment), identity, unknown)
+    hashed, readings = _secret_hash(deployment)
+    return Subject(context, organism, deployment, lock, hashed, identity, unknown, readings)
 
 
-def _secret_hash(deployment: Deployment | None) -> bytes | None:
-    """``H(group secret)`` when the secret is here and may be read; the lock's hash stands in otherwise."""
+def _secret_hash(deployment: Deployment | None) -> tuple[bytes | None, Mapping[str, bytes]]:
+    """``H(group secret)`` when the secret is here and may be read, and ``H`` of its misreadings.
+
+    The lock's hash stands in otherwise.
+    """
     if deployment is None or deployment.secrets.group is None:
-        return None
+        return None, {}
     from organismctl.cli.output import say
     from organismctl.errors import OrganismError
     from organismctl.files.secret import read_secret
-    from organismctl.identity.group_id import group_secret, secret_hash
+    from organismctl.identity.group_id import group_secret, secret_hash, secret_readings
 
     path = deployment.resolve(deployment.secrets.group)
     try:
         if not path.exists():
-            return None
-        return secret_hash(group_secret(read_secret(path).reveal()))
+            return None, {}
+        text = read_secret(path).reveal()
+        return secret_hash(group_secret(text)), secret_readings(text)
     except OrganismError as exc:
         say(f"warning: the group secret is not used: {exc.message}")
     except OSError as exc:
         say(f"warning: the group secret is not used: {path}: {exc.strerror}")
-    return None
+    return None, {}
 
 
 def _ask_binary(organism: LoadedOrganism, context: Context) -> tuple[Identity | None, str | None]:
@@ -157,27 +173,60 @@ def _ask_binary(organism: LoadedOrganism, context: Context) -> tuple[Identity | 
         return None, exc.message
 
 
+def wire_look(
+    subject: Subject, *, no_wire: bool = False, via: list[str] | None = None, listen: str | None = None
+) -> WireLook:
+    """How the wire is looked at, by the options.
+
+    Raises:
+        UsageError: They contradict each other, or the time to listen is none.
+    """
+    from organismctl.errors import UsageError
+    from organismctl.observe.sources import WireLook
+
+    if no_wire and (via or listen):
+        raise UsageError("--no-wire goes with neither --via nor --listen")
+    if via and listen:
+        raise UsageError("--listen needs UDP: a node's API tells the catalog, and no streams")
+    if listen is None:
+        return WireLook(no_wire, tuple(via or ()))
+    surfaces = subject.organism.config.surfaces
+    ids = subject.scope(empty(), now_ms()).identity
+    streams = [ids.surface_ids[one.name] for one in surfaces if ids and one.type == "stream"]
+    return WireLook(streams=tuple(streams), listen_s=seconds(listen, "--listen"))
+
+
+def empty() -> Snapshot:
+    """A look at nothing."""
+    from organismctl.observe.snapshot import Snapshot
+
+    return Snapshot(now_ms(), ())
+
+
 def take_look(
-    subject: Subject, kinds: Collection[str], timeout: str, meanwhile: Callable[[], object] | None = None
+    subject: Subject,
+    kinds: Collection[str],
+    timeout: str,
+    meanwhile: Callable[[], object] | None = None,
+    wire: WireLook | None = None,
 ) -> Snapshot:
     """Look at the world, with progress on standard error when it takes longer than a second.
 
     Raises:
         UsageError: The timeout is no duration.
     """
-    from organismctl.observe.snapshot import Snapshot
-
     if not kinds:
-        return Snapshot(now_ms(), ())
+        return empty()
     from organismctl.cli.output import progress
     from organismctl.observe.look import observe
     from organismctl.observe.sources import sources_for
 
-    looks = sources_for(kinds, subject.organism, subject.deployment)
+    looks = sources_for(kinds, subject.organism, subject.deployment, wire)
+    listening = wire.listen_s if wire is not None else 0.0
     with progress("looking") as told:
         return observe(
             looks.sources,
-            seconds(timeout, "--timeout"),
+            seconds(timeout, "--timeout") + listening,
             then=looks.then,
             on_progress=told.step,
             meanwhile=meanwhile,

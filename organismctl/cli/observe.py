@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Organism, Output
+from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, NoWire, Organism, Output, ViaNode
 
 if TYPE_CHECKING:
     from organismctl.observe.snapshot import Snapshot
@@ -30,12 +30,20 @@ def observe(
     ] = "table",
     output: Output = None,
     timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen", metavar="DURATION", help="Subscribe to each of our streams on each node so long."
+        ),
+    ] = None,
 ) -> None:
-    """Look at nodes, tickets and cards once; -o FILE keeps it for `check --from FILE`, with mode 0600.
+    """Look at nodes, tickets, cards and the wire once; -o FILE keeps it for `check --from FILE`, with mode 0600.
 
     Exit 5 when something could not be seen.
     """
-    from organismctl.cli.judging import load_subject, style, take_look
+    from organismctl.cli.judging import load_subject, style, take_look, wire_look
     from organismctl.cli.output import emit, say
     from organismctl.errors import UsageError
     from organismctl.exits import Exit
@@ -47,7 +55,8 @@ def observe(
     if format_ not in ("table", "json"):
         raise UsageError(f"no format {format_!r}", advice="--format takes table or json")
     subject = load_subject(organism)
-    snapshot = take_look(subject, ALL_KINDS, timeout)
+    wire = wire_look(subject, no_wire=no_wire, via=via, listen=listen)
+    snapshot = take_look(subject, ALL_KINDS, timeout, wire=wire)
     named = Named.of(subject.scope(snapshot, snapshot.taken_ms))
     if output is not None:
         save_snapshot(output, snapshot, named.as_json())

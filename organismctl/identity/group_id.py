@@ -27,6 +27,22 @@ def secret_hash(secret: bytes) -> bytes:
     return h(secret)
 
 
+def secret_readings(text: str) -> dict[str, bytes]:
+    """How a secret file's text is misread elsewhere: the mistake in words, to ``H`` of what comes out.
+
+    Only hashes leave this function, so that a check may compare them.
+    """
+    plain = text.strip()
+    readings = {
+        "taken with the file's line end": uid(plain + "\n"),
+        "taken as text, not as hex": h(plain.encode()),
+        "taken without its 0x": uid(plain[2:] if plain[:2].lower() == "0x" else plain),
+        "hashed once more": h(uid(plain)),
+    }
+    right = uid(plain)
+    return {what: h(secret) for what, secret in readings.items() if secret != right}
+
+
 def group_id(
     secret_hash: bytes,
     consensus: bytes,

@@ -8,6 +8,8 @@ ends in :meth:`LookingClient._call`, the seam.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import http.client
 import time
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from organismctl.committee.answers import read_fault
 from organismctl.committee.client import NodeAnswerError, NodeClient
 from organismctl.committee.client_http import MAX_FAULT, _fault
-from organismctl.committee.strict import JsonObject, read_json
+from organismctl.committee.strict import JsonObject, MalformedAnswerError, read_json
 from organismctl.errors import UnreachableError
 
 _CHUNK = 64 << 10
@@ -33,6 +35,19 @@ class LookingClient(NodeClient):
         would cost a look at n nodes with n bonds each a second pass over all of them.
         """
         return self._read("/v1/status", dict)
+
+    def wire_catalog(self, limit: int) -> bytes:
+        """The catalog of the node's mosaik network, as catalog sync would send it; nothing of it is checked here.
+
+        Args:
+            limit: Most bytes of the answer.
+
+        Raises:
+            NodeAnswerError: It answers with something else.
+            NodeNotFoundError: It has none: its carrier is not mosaik.
+            UnreachableError: It does not answer.
+        """
+        return self._read("/v1/wire/catalog", _catalog, limit=limit)
 
     def _call(
         self,
@@ -101,6 +116,17 @@ class LookingClient(NodeClient):
         if response.length:  # read1 gives what there is when the peer leaves early
             raise http.client.IncompleteRead(bytes(data), response.length)
         return bytes(data)
+
+
+def _catalog(raw: JsonObject) -> bytes:
+    """The bytes of ``{"catalog": base64url}``."""
+    text = raw.get("catalog")
+    if not isinstance(text, str):
+        raise MalformedAnswerError("catalog is no text")
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (ValueError, binascii.Error) as exc:
+        raise MalformedAnswerError("catalog is not base64url") from exc
 
 
 def _query(query: Mapping[str, int] | None) -> str:

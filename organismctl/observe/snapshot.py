@@ -11,6 +11,9 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``node.digest`` | node name | ``log/digest`` at the height that all nodes have |
 | ``ticket.file`` | ``node × span`` | ``node``, ``span``, ``file``; ``class``, ``ticket_id``, ``data``; or ``absent`` |
 | ``span.card`` | span name | the spanned member's published card |
+| ``wire.catalog`` | ``PEERID@HOST:PORT`` | what an entry point told, and what of it did not prove |
+| ``wire.peer`` | peer id | a peer's newest signed entry, tickets included, and who told it |
+| ``wire.stream`` | ``STREAM_ID@PEERID`` | what a subscription heard |
 
 ``data`` of a ticket are its bytes in base64url, never printed; ``absent`` is true when there is no such file.
 A pair of node and spanned member may have several ticket files, so a subject may have several facts.

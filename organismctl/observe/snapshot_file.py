@@ -1,6 +1,6 @@
 """Snapshots on disk: keep a look at the world, judge it elsewhere.
 
-A snapshot holds ticket bytes when ticket files were looked at: without them nobody could verify a signature
+A snapshot holds ticket bytes when ticket files or the wire were looked at: without them nobody could verify a signature
 elsewhere. So such a file says ``"holds_tickets": true`` and every snapshot file is written with mode 0600;
 :func:`without_tickets` is the form that may be shown.
 """
@@ -25,7 +25,7 @@ MODE = 0o600
 
 def holds_tickets(snapshot: Snapshot) -> bool:
     """Whether a snapshot holds ticket bytes."""
-    return any(isinstance(fact.value, dict) and "data" in fact.value for fact in snapshot.of("ticket.file"))
+    return any(_bare(fact) is not fact for fact in snapshot.facts)
 
 
 def without_tickets(snapshot: Snapshot) -> Snapshot:
@@ -34,10 +34,27 @@ def without_tickets(snapshot: Snapshot) -> Snapshot:
 
 
 def _bare(fact: Fact) -> Fact:
+    """The fact without ticket bytes; the same one when it holds none."""
+    if fact.kind == "wire.peer":
+        return _bare_peer(fact)
     if fact.kind != "ticket.file" or not isinstance(fact.value, dict) or "data" not in fact.value:
         return fact
     value = {key: one for key, one in fact.value.items() if key != "data"}
     return replace(fact, value={**value, "withheld": True})
+
+
+def _bare_peer(fact: Fact) -> Fact:
+    """A peer's entry carries its tickets; they are public on the wire, and all the same shown nowhere."""
+    told = fact.value.get("tickets") if isinstance(fact.value, dict) else None
+    if not isinstance(fact.value, dict) or not isinstance(told, list):
+        return fact
+    if not any(isinstance(one, dict) and "data" in one for one in told):
+        return fact
+    bare: list[Json] = [
+        {key: value for key, value in one.items() if key != "data"} if isinstance(one, dict) else None
+        for one in told
+    ]
+    return replace(fact, value={**fact.value, "tickets": bare})
 
 
 def as_json(snapshot: Snapshot, organism: Mapping[str, Json]) -> dict[str, Any]:

@@ -11,11 +11,37 @@ from organismctl.observe.look import Source
 from organismctl.observe.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from organismctl.files.deployment import Deployment
     from organismctl.files.organism import LoadedOrganism
+    from organismctl.identity.peer_entry import EntryPoint
+    from organismctl.observe.wire.observer import Observer
+    from organismctl.observe.wire_via import Via
 
 NODE_KINDS = (node_api.STATUS, node_api.CONFIG, node_api.TICKETS)
-ALL_KINDS = (*NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND)
+WIRE_KINDS = ("wire.catalog", "wire.peer")
+STREAM_KIND = "wire.stream"
+ALL_KINDS = (*NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, *WIRE_KINDS, STREAM_KIND)
+COMMITTEE = "committee"
+"""How a node's tickets for our own committee are named where a spanned member stands otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireLook:
+    """How the wire is looked at.
+
+    Attributes:
+        leave_out: Not at all.
+        via: Nodes whose API is asked instead of UDP; their names.
+        streams: Streams of ours to subscribe to, 32 bytes each.
+        listen_s: Seconds to listen to each.
+    """
+
+    leave_out: bool = False
+    via: Sequence[str] = ()
+    streams: Sequence[bytes] = ()
+    listen_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +52,22 @@ class Looks:
     then: Callable[[Snapshot], Sequence[Source]] | None = None
 
 
-def sources_for(kinds: Collection[str], organism: LoadedOrganism, deployment: Deployment | None) -> Looks:
+def sources_for(
+    kinds: Collection[str],
+    organism: LoadedOrganism,
+    deployment: Deployment | None,
+    wire: WireLook | None = None,
+) -> Looks:
     """The sources that give facts of ``kinds``.
 
     Args:
         kinds: Some of :data:`ALL_KINDS`.
         organism: Whose spanned members are looked at.
         deployment: ``None``: nothing is known about where to look, so there is nothing to ask.
+        wire: How the wire is looked at, where the deployment names a mosaik address; by default over UDP.
+
+    Raises:
+        InputError: ``via`` names no node.
     """
     if deployment is None:
         return Looks(())
@@ -49,6 +84,7 @@ def sources_for(kinds: Collection[str], organism: LoadedOrganism, deployment: De
         sources.append(ticket_files.TicketFiles(paths))
     if card.KIND in kinds:
         sources += _cards(organism, deployment)
+    sources += _wire(kinds, organism, deployment, wire or WireLook())
     then = node_api.common_height(addresses) if node_api.DIGEST in kinds else None
     return Looks(sources, then)
 
@@ -79,13 +115,19 @@ def node_addresses(deployment: Deployment) -> list[node_api.Address]:
 
 
 def ticket_paths(organism: LoadedOrganism, deployment: Deployment) -> list[ticket_files.TicketPath]:
-    """Every ticket file of a spanned member that organism.toml has."""
+    """Every ticket file of a spanned member that organism.toml has, and of our own committee."""
     spanned = {member.name for member in organism.config.span}
-    return [
+    own = COMMITTEE if COMMITTEE not in spanned else f"our {COMMITTEE}"
+    paths = [
         ticket_files.TicketPath(ticket.node, side.name, deployment.resolve(ticket.file), ticket.file)
         for side in deployment.spans
         if side.name in spanned
         for ticket in side.tickets
+    ]
+    return paths + [
+        ticket_files.TicketPath(node.name, own, deployment.resolve(file), file)
+        for node in deployment.nodes
+        for file in node.tickets
     ]
 
 
@@ -105,3 +147,105 @@ def _cards(organism: LoadedOrganism, deployment: Deployment) -> list[card.Card]:
             where = str(deployment.resolve(where))
         cards.append(card.Card(member.name, where, timeout))
     return cards
+
+
+def _wire(
+    kinds: Collection[str], organism: LoadedOrganism, deployment: Deployment, look: WireLook
+) -> list[Source]:
+    """The network's catalogs, and the subscriptions that were asked for; nothing without a mosaik address."""
+    if look.leave_out or not any(kind in kinds for kind in WIRE_KINDS):
+        return []
+    network = organism.config.network
+    expected = [node.peer_id for node in deployment.nodes if node.roster]
+    if look.via:
+        from organismctl.observe.wire_via import ViaSource
+
+        return [ViaSource(_via(deployment, look.via), network, expected)]
+    points = _entry_points(deployment)
+    if not points:
+        return []
+    from organismctl.observe.wire.sources import TIMEOUT_S, StreamSource, WireSource
+
+    observer = observer_of(deployment)
+    timeout = min(TIMEOUT_S, max(deployment.thresholds.probe_timeout_ms / 1000, 1.0))
+    sources: list[Source] = [WireSource(points, network, observer, timeout, expected)]
+    if STREAM_KIND in kinds and look.listen_s > 0:
+        ours = {node.peer_id for node in deployment.nodes if node.roster and node.address is not None}
+        sources += [
+            StreamSource(point, network, stream, observer, look.listen_s, timeout)
+            for stream in look.streams
+            for point in points
+            if point.peer_id in ours
+        ]
+    return sources
+
+
+def _entry_points(deployment: Deployment) -> list[EntryPoint]:
+    """Where a look at the wire begins: every node with an address, and the spanned members' peers."""
+    from organismctl.identity.peer_entry import EntryPoint
+
+    texts = [f"{node.peer_id.hex()}@{node.address}" for node in deployment.nodes if node.address is not None]
+    texts += [peer for side in deployment.spans for peer in side.peers]
+    return [EntryPoint.parse(text) for text in dict.fromkeys(texts)]
+
+
+def _via(deployment: Deployment, names: Sequence[str]) -> list[Via]:
+    from organismctl.errors import InputError
+    from organismctl.observe.wire_via import Via, point_of
+
+    addresses = {at.node: at for at in node_addresses(deployment)}
+    made = []
+    for name in dict.fromkeys(names):
+        node = deployment.node(name)
+        if node is None:
+            known = ", ".join(addresses) or "none"
+            raise InputError(f"--via: no node is called {name[:80]!r}", advice=f"nodes: {known}")
+        if node.url is None:
+            raise InputError(f"--via: {name} has no url", advice=f"give it one in {deployment.file}")
+        made.append(Via(addresses[name], point_of(node.peer_id, node.address, node.url)))
+    return made
+
+
+def observer_of(deployment: Deployment) -> Observer:
+    """Who looks at the wire, by ``[observer]``: its lasting identity and its tickets; else a fresh one.
+
+    Raises:
+        OrganismError: A file that it names cannot be read, or holds no seed.
+    """
+    key = deployment.observer.key
+    return read_observer(
+        deployment.resolve(key) if key is not None else None,
+        [deployment.resolve(file) for file in deployment.observer.tickets],
+    )
+
+
+def read_observer(key: Path | None, tickets: Sequence[Path]) -> Observer:
+    """An observer of files.
+
+    Args:
+        key: Its seed, 64 hex, mode 0600; ``None``: a fresh identity with each look.
+        tickets: Its tickets.
+
+    Raises:
+        OrganismError: A file cannot be read, or holds no seed.
+    """
+    from organismctl.files.atomic import read_bounded
+    from organismctl.identity.peer_entry import PeerTicket
+    from organismctl.observe.wire.observer import Observer
+
+    made = []
+    for path in tickets:
+        value = ticket_files.ticket_value(data := read_bounded(path, ticket_files.MAX_TICKET))
+        made.append(PeerTicket(bytes.fromhex(str(value["class"])), ticket_files.ticket_bytes(data)))
+    return Observer(_seed(key) if key is not None else None, tuple(made))
+
+
+def _seed(path: Path) -> bytes:
+    from organismctl.errors import InputError
+    from organismctl.files.secret import read_secret
+    from organismctl.identity.digest import parse_digest
+
+    try:
+        return parse_digest(read_secret(path).reveal())
+    except ValueError as exc:
+        raise InputError(f"{path} holds no seed", advice="64 hex characters: `openssl rand -hex 32`") from exc

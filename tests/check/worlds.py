@@ -194,7 +194,8 @@ def status(name: str, names: Sequence[str] = NAMES, **changes: Any) -> dict[str,
         "roster": {"version": 1, "members": members},
         "ledger": {"height": 120, "certified": 120, "digest": "a" * 64, "state_digest": "b" * 64},
         "bonds": [{**one, "connected": True, "last_seen_ms": NOW_MS, "certified": 120} for one in others],
-        "drained": [], "lease": None, "retirement": None, "sealed": False, "tick": NOW_S, "surfaces": [],
+        "drained": [], "lease": None, "retirement": None, "sealed": False, "tick": NOW_S,
+        "surfaces": [{"name": "facts", "next_seq": 121}],
         "stopped": None, **changes,
     }  # fmt: skip
 
