@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from organismctl.committee.client import NodeClient
+    from organismctl.identity.config import OrganismConfig
     from organismctl.identity.surface_item import SurfaceItem
-    from organismctl.observe.surface import Event, Pin
+    from organismctl.observe.surface import Event, Pin, Reader
 
 app = typer.Typer(
     help="The integrator's side: read a surface, and verify it from outside.",
@@ -34,6 +35,17 @@ Urls = Annotated[
         "--url", metavar="URL", help="A node that serves it; repeatable; default: deployment.toml's."
     ),
 ]
+Peers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer",
+        metavar="PEERID@HOST:PORT",
+        help="With --follow: read live from this node's mosaik stream; the node API only proves and fills gaps.",
+    ),
+]
+Tickets = Annotated[
+    list[Path] | None, typer.Option("--ticket", metavar="FILE", help="With --peer: a ticket to show there.")
+]
 Name = Annotated[str | None, typer.Option("--surface", metavar="NAME", help="Default: the first one.")]
 From = Annotated[int, typer.Option("--from", min=0, metavar="SEQ", help="The first seq wanted.")]
 READ_FORMATS = ("table", "jsonl")
@@ -43,6 +55,8 @@ READ_FORMATS = ("table", "jsonl")
 def read(
     *,
     url: Urls = None,
+    peer: Peers = None,
+    ticket: Tickets = None,
     surface: Name = None,
     start: From = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Go on live until the marker.")] = False,
@@ -62,10 +76,17 @@ def read(
 
     if output_format not in READ_FORMATS:
         raise UsageError(f"--format {output_format[:40]!r}: allowed: {', '.join(READ_FORMATS)}")
-    pin, clients = _handle(organism, url, surface)
+    if (peer and not follow) or (ticket and not peer):
+        raise UsageError(
+            "--peer goes with --follow, and --ticket with --peer", advice="organismctl surface read --help"
+        )
+    config, pin, clients = _handle(organism, url, surface)
     printer = _Printer(as_json=output_format == "jsonl")
     reader = Reader(clients, Prover(pin), start=start, patience_s=_seconds(patience), on_event=printer.event)
-    for count, item in enumerate(reader.follow() if follow else reader.read(), 1):
+    items = reader.follow() if follow else reader.read()
+    if peer:
+        items = _over_the_wire(peer, ticket or [], config.network, reader)
+    for count, item in enumerate(items, 1):
         printer.item(item)
         if limit is not None and count >= limit:
             break
@@ -89,7 +110,7 @@ def verify(
     from organismctl.observe.surface_audit import audit
 
     as_json = wants_json(output_format)
-    pin, clients = _handle(organism, url, surface)
+    _, pin, clients = _handle(organism, url, surface)
     with progress(f"reading {pin.surface}") as told:
         verdict = audit(clients, pin, start, retired=retired, on_items=told.step)
     if as_json:
@@ -115,8 +136,8 @@ def verify(
 
 def _handle(
     organism: str | None, urls: list[str] | None, surface: str | None
-) -> tuple[Pin, Sequence[NodeClient]]:
-    """The pin and the endpoints that the options name."""
+) -> tuple[OrganismConfig, Pin, Sequence[NodeClient]]:
+    """The published config, the pin and the endpoints that the options name."""
     import os
 
     from organismctl.committee.client import NodeClient
@@ -151,7 +172,24 @@ def _handle(
     clients = [NodeClient(url) for url in urls] if urls else _deployed(context.deployment_path)
     if not clients:
         raise InputError("no node is named", advice="give --url URL, once for each node")
-    return pin, clients
+    return config, pin, clients
+
+
+def _over_the_wire(
+    peers: list[str], tickets: list[Path], network: bytes, reader: Reader
+) -> Iterator[SurfaceItem]:
+    from organismctl.errors import UsageError
+    from organismctl.identity.peer_entry import EntryPoint
+    from organismctl.observe.sources import read_observer
+    from organismctl.observe.surface_wire import WireReader
+
+    points = []
+    for text in peers:
+        try:
+            points.append(EntryPoint.parse(text))
+        except ValueError as error:
+            raise UsageError(f"--peer {text[:100]!r} is {error}") from error
+    return WireReader(points, network, read_observer(None, tickets), reader).follow()
 
 
 def _deployed(path: Path | None) -> list[NodeClient]:

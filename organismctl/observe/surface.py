@@ -66,9 +66,10 @@ class Event:
     """Something that happened beside the items.
 
     Attributes:
-        kind: ``connected``, ``switched`` (this endpoint failed, the next is tried) or ``handle-failure`` (none
-            of them serves now).
-        endpoint: Its URL; empty for ``handle-failure``.
+        kind: ``connected``, ``switched`` (this endpoint failed, the next is tried), ``handle-failure`` (none
+            of them serves now); over the wire also ``missed`` (items that the node API is asked for) and
+            ``unproven`` (a datum that was dropped).
+        endpoint: Its URL, or its peer; empty for ``handle-failure``.
         detail: One line.
     """
 
