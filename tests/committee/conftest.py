@@ -8,10 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.committee import Committee, running_committee
+from tests.support.mosaik import require_engine
 
 
 @pytest.fixture
-def committee(tmp_path: Path) -> Iterator[Committee]:
+def carrier(request: pytest.FixtureRequest) -> str:
+    """The carrier: loopback, unless the test is marked with ``both_carriers``."""
+    name: str = getattr(request, "param", "loopback")
+    if name == "mosaik":
+        require_engine()
+    return name
+
+
+@pytest.fixture
+def committee(tmp_path: Path, carrier: str) -> Iterator[Committee]:
     """Three nodes of a ticker that run."""
-    with running_committee(tmp_path / "acme") as running:
+    with running_committee(tmp_path / "acme", carrier=carrier) as running:
         yield running

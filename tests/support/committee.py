@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from organismctl.committee.client import NodeClient
 from organismctl.committee.node.founding import init
 from organismctl.errors import OrganismError
+from tests.support.mosaik import admit, end_process, require_engine, start_relay
 
 T = TypeVar("T")
 SERVE = [sys.executable, "-m", "organismctl", "committee", "serve"]
@@ -32,6 +33,8 @@ def free_ports(count: int) -> list[int]:
         with socket.socket() as one, contextlib.suppress(OSError):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", port))
+            with socket.socket(type=socket.SOCK_DGRAM) as other:
+                other.bind(("127.0.0.1", port))
             ports.append(port)
     return ports
 
@@ -101,6 +104,8 @@ class Committee:
         scheme: Of the nodes' URLs.
         serve: Further options of `serve`.
         ca: The authority of their certificates, when they have some.
+        relay_port: Where the relay of a committee on mosaik listens; ``None`` on loopback.
+        relay: The relay's process.
     """
 
     folder: Path
@@ -109,6 +114,8 @@ class Committee:
     scheme: str = "http"
     serve: tuple[str, ...] = ()
     ca: Path | None = None
+    relay_port: int | None = None
+    relay: subprocess.Popen[bytes] | None = None
 
     @property
     def deployment(self) -> Path:
@@ -136,8 +143,15 @@ class Committee:
         """A client of one node."""
         return NodeClient(self.url(name), None if scope is None else self.token(scope), self.ca, timeout)
 
+    def start_relay(self) -> None:
+        """Start the relay, when this committee has one, and wait until it listens."""
+        if self.relay_port is None or (self.relay is not None and self.relay.poll() is None):
+            return
+        self.relay = start_relay(self.folder / "relay", self.relay_port)
+
     def start(self, *names: str, wait: bool = True) -> None:
         """Start nodes (all that do not run, by default) at once."""
+        self.start_relay()
         chosen = [name for name in names or self.names if not self.runs(name)]
         for name in chosen:
             with (self.data(name) / "node.log").open("ab") as log:
@@ -160,7 +174,8 @@ class Committee:
                 client.health()
             return True
 
-        wait_for(f"{name} answers", up)
+        # A node on mosaik finds its relay and its address before it answers.
+        wait_for(f"{name} answers", up, 30.0 if self.relay_port is None else 90.0)
 
     def runs(self, name: str) -> bool:
         """Whether a node's process lives."""
@@ -189,6 +204,8 @@ class Committee:
     def close(self) -> None:
         """End everything that was started, in order where it goes quickly."""
         self._end(signal.SIGTERM, self.names, patience=5)
+        if self.relay is not None:
+            end_process(self.relay)
 
     def log(self, name: str) -> str:
         """The end of a node's log."""
@@ -217,6 +234,20 @@ class Committee:
         with self.client(name) as client:
             return client.append(command, request_id)
 
+    def bonded(self, *names: str) -> None:
+        """Wait until nodes are connected to each other."""
+        chosen = list(names or [name for name in self.names if self.runs(name)])
+
+        def look() -> bool:
+            return all(
+                bond["connected"]
+                for name in chosen
+                for bond in self.status(name)["bonds"]
+                if bond["name"] in chosen
+            )
+
+        wait_for(f"{chosen} are bonded", look, 60.0)
+
     def agree(self, *names: str, at_least: int = 0) -> int:
         """Wait until nodes have one ledger and one state at one height; gives the height."""
         chosen = list(names or [name for name in self.names if self.runs(name)])
@@ -235,7 +266,7 @@ class Committee:
             assert len(states) <= 1, f"the states differ at {height}"
             return height if all(state is not None for _, state in digests) else None
 
-        return wait_for(f"{chosen} agree", look)
+        return wait_for(f"{chosen} agree", look, 30.0 if self.relay_port is None else 60.0)
 
 
 def make_committee(
@@ -249,6 +280,8 @@ def make_committee(
     stall: str = "wait",
     organism: str = "acme.test",
     extra: str = "",
+    carrier: str = "loopback",
+    surface: str = "stream",
 ) -> Committee:
     """Write the files of a committee and found it; nothing is started.
 
@@ -262,6 +295,8 @@ def make_committee(
         stall: The driver's stall policy.
         organism: Its name.
         extra: More of deployment.toml.
+        carrier: ``loopback`` or ``mosaik``; the latter has a relay of its own and tickets for every node.
+        surface: The type of its surface ``facts``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     everybody = [*names, *spares]
@@ -270,37 +305,55 @@ def make_committee(
         f'schema = 1\nname = "{organism}"\nnetwork = "mosaik.universe"\n'
         + "".join(span.organism() for span in spans)
         + f'[driver]\nfold = "{fold}"\nperiod = "{period}"\napply_deadline = "1s"\nstall = "{stall}"\n[content]\n'
-        '[[surface]]\nname = "facts"\ntype = "stream"\n[[acl]]\ntype = "jwt"\nissuers = ["acme-admission"]\n'
+        f'[[surface]]\nname = "facts"\ntype = "{surface}"\n[[acl]]\ntype = "jwt"\nissuers = ["acme-admission"]\n'
         f'keys = [{{ alg = "EdDSA", key = "{ADMISSION}" }}]\nmax_lifetime = "30d"\n'
     )
+    mosaik = carrier == "mosaik"
+    wires = free_ports(len(everybody) + 1) if mosaik else []
     nodes = "".join(
-        _node(name, port, number, name in spares) for number, (name, port) in enumerate(ports.items())
+        _node(name, port, number, name in spares, wires[number] if mosaik else None)
+        for number, (name, port) in enumerate(ports.items())
     )
+    relay = f'[mosaik]\nrelay = "http://127.0.0.1:{wires[-1]}"\n' if mosaik else ""
     (folder / "deployment.toml").write_text(
-        'schema = 1\ncarrier = "loopback"\n[secrets]\ngroup = "secrets/group.secret"\n'
+        f'schema = 1\ncarrier = "{carrier}"\n{relay}[secrets]\ngroup = "secrets/group.secret"\n'
         'read_token = "secrets/read.token"\noperate_token = "secrets/operate.token"\n'
         + nodes
         + "".join(span.deployment() for span in spans)
         + extra
     )
     init(folder / "deployment.toml")
-    return Committee(folder, ports)
+    committee = Committee(folder, ports, relay_port=wires[-1] if mosaik else None)
+    if mosaik:
+        admit(committee.deployment, *everybody)
+    return committee
 
 
-def _node(name: str, port: int, number: int, spare: bool) -> str:
+def _node(name: str, port: int, number: int, spare: bool, wire: int | None) -> str:
     serve = f'"{sys.executable}", "-m", "organismctl", "committee"'
     rest = '"--deployment", "{deployment}", "--node", "{node}"'
     return (
         f'[[node]]\nname = "{name}"\npeer_id = "{number + 1:064x}"\nkey = "secrets/{name}.key"\n'
         f'url = "http://127.0.0.1:{port}"\ndata = "nodes/{name}"\nexecutor = "command"\n'
         f'start = [{serve}, "serve", {rest}, "--detach"]\nstop = [{serve}, "stop", {rest}]\n'
-        f'fenced = [{serve}, "stop", {rest}, "--check"]\n' + ("roster = false\n" if spare else "")
+        f'fenced = [{serve}, "stop", {rest}, "--check"]\n'
+        + ("roster = false\n" if spare else "")
+        + (
+            ""
+            if wire is None
+            else f'address = "127.0.0.1:{wire}"\ntickets = ["tickets/{name}.admission.ticket"]\n'
+        )
     )
 
 
 @contextlib.contextmanager
 def running_committee(folder: Path, **options: Any) -> Iterator[Committee]:
-    """A founded committee whose founders run; everything is ended afterwards, also what was detached."""
+    """A founded committee whose founders run; everything is ended afterwards, also what was detached.
+
+    With ``carrier="mosaik"`` the test is skipped where the extension is not built.
+    """
+    if options.get("carrier") == "mosaik":
+        require_engine()
     committee = make_committee(folder, **options)
     try:
         spares = options.get("spares", ())

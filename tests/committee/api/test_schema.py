@@ -63,10 +63,11 @@ def test_the_document_is_openapi_3_1_and_names_every_endpoint(single: Committee)
         "/v1/card", "/v1/status", "/v1/config", "/v1/tickets", "/v1/subscriptions", "/v1/log", "/v1/log/digest",
         "/v1/evidence", "/v1/ledger/append", "/v1/drain", "/v1/step-down", "/v1/retire", "/v1/retire/amend",
         "/v1/retire/cancel", "/v1/changes", "/v1/changes/{change}", "/v1/metrics", "/v1/stop",
+        "/v1/wire/catalog",
     }  # fmt: skip
     assert set(document["paths"]) == contract
     opened = {"/v1/health", "/v1/surfaces", "/v1/surfaces/{name}/items", "/v1/surfaces/{name}/follow"}
-    opened |= {"/v1/roster", "/v1/card"}
+    opened |= {"/v1/roster", "/v1/card", "/v1/wire/catalog"}
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert ("security" in operation) == (path not in opened), path

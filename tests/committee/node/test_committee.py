@@ -19,6 +19,7 @@ from organismctl.errors import OrganismError, UnreachableError
 from organismctl.identity.roster import Roster, decode_link, roster_digest, verify_chain
 from organismctl.identity.surface_item import SurfaceItem, decode_item, verify_item
 from tests.support.committee import Committee, running_committee, wait_for
+from tests.support.mosaik import both_carriers
 
 
 def rosters(client: NodeClient) -> tuple[bytes, bytes, dict[int, Roster]]:
@@ -70,12 +71,15 @@ def note(client: NodeClient, number: int, peer: str) -> int:
     return client.append(command, f"request-{number}").height
 
 
+@both_carriers
 def test_all_nodes_agree_and_publish(committee: Committee) -> None:
     assert committee.agree(at_least=5) >= 5
     status = committee.status("node-a")
     assert len(status["roster"]["members"]) == 3
     assert status["roster"]["version"] == 1
-    assert {bond["connected"] for bond in status["bonds"]} == {True}
+    assert status["carrier"] == ("loopback" if committee.relay_port is None else "mosaik")
+    assert status["one_host"] is (committee.relay_port is None)
+    committee.bonded()
     integrator = Integrator(committee)
     integrator.start()
     wait_for("items", lambda: len(integrator.items) > 5)
@@ -85,6 +89,7 @@ def test_all_nodes_agree_and_publish(committee: Committee) -> None:
         integrator.check(client)
 
 
+@both_carriers
 def test_two_nodes_lost_refuses_in_bounded_time(committee: Committee) -> None:
     proposer = committee.proposer()
     peer = committee.status(proposer)["peer_id"]
@@ -115,6 +120,7 @@ def _refuses(client: NodeClient, peer: str) -> bool:
     return False
 
 
+@both_carriers
 def test_kill_of_the_proposer_under_load_loses_nothing(committee: Committee) -> None:
     peer = committee.status("node-a")["peer_id"]
     acknowledged: dict[int, int] = {}
@@ -188,6 +194,7 @@ def test_the_same_request_id_is_applied_once(committee: Committee) -> None:
     assert committee.status("node-b")["drained"] == [peer]
 
 
+@both_carriers
 def test_restart_of_all_goes_on(committee: Committee) -> None:
     height = committee.agree(at_least=10)
     committee.stop()
@@ -196,6 +203,7 @@ def test_restart_of_all_goes_on(committee: Committee) -> None:
     assert committee.status("node-a")["surfaces"][0]["next_seq"] > 0
 
 
+@both_carriers
 def test_a_lost_disk_does_not_vote_again(committee: Committee) -> None:
     from organismctl.committee.ledger.store import create_learner
 
@@ -212,8 +220,9 @@ def test_a_lost_disk_does_not_vote_again(committee: Committee) -> None:
     committee.agree("node-a", "node-b", at_least=20)
 
 
-def test_a_learner_joins_and_drain_hands_over(tmp_path: Path) -> None:
-    with running_committee(tmp_path / "acme", spares=["node-d"]) as committee:
+@both_carriers
+def test_a_learner_joins_and_drain_hands_over(tmp_path: Path, carrier: str) -> None:
+    with running_committee(tmp_path / "acme", spares=["node-d"], carrier=carrier) as committee:
         committee.agree("node-a", "node-b", "node-c", at_least=20)
         committee.start("node-d")
         committee.agree(at_least=25)
@@ -247,6 +256,7 @@ def test_a_learner_joins_and_drain_hands_over(tmp_path: Path) -> None:
                 assert verify_item(item, fingerprint, surface, roster).verified
 
 
+@both_carriers
 def test_retirement_seals_and_everything_is_refused(committee: Committee) -> None:
     integrator = Integrator(committee)
     integrator.start()
@@ -274,9 +284,10 @@ def test_retirement_seals_and_everything_is_refused(committee: Committee) -> Non
     committee.agree()
 
 
-def test_a_retired_node_lingers_and_then_stops(tmp_path: Path) -> None:
+@both_carriers
+def test_a_retired_node_lingers_and_then_stops(tmp_path: Path, carrier: str) -> None:
     with running_committee(
-        tmp_path / "acme", names=["node-a"], extra='[retire]\nlinger = "2s"\n'
+        tmp_path / "acme", names=["node-a"], extra='[retire]\nlinger = "2s"\n', carrier=carrier
     ) as committee:
         committee.agree(at_least=3)
         with committee.client("node-a") as client:
