@@ -7,6 +7,7 @@ them; the package itself never needs the extension to be there.
 from __future__ import annotations
 
 import importlib
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -246,8 +247,9 @@ def translated(what: str, advice: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as exc:
-        if not isinstance(exc, load_engine().EngineError):
+    except (RuntimeError, ValueError) as exc:
+        # A ValueError is the extension's own word for an argument that it does not take.
+        if isinstance(exc, RuntimeError) and not isinstance(exc, load_engine().EngineError):
             raise
         raise OrganismError(f"mosaik cannot {what}: {str(exc)[:500]}", advice=advice) from exc
 
@@ -268,6 +270,7 @@ def start_network(
         OrganismError: It cannot: the address is taken, the relay does not answer.
     """
     engine = load_engine()
+    bind = [_numeric(one) for one in bind]
     advice = (
         f"is the relay {relay} up, and is the address {', '.join(bind)} free?"
         if relay is not None
@@ -286,6 +289,23 @@ def start_network(
                 timeout_s=timeout_s,
             ),
         )
+
+
+def _numeric(address: str) -> str:
+    """``HOST:PORT`` with the host as an IP address, which is what a socket is bound to; blocks.
+
+    Raises:
+        OrganismError: The name does not resolve.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        family, _, _, _, found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
+    except OSError as exc:
+        raise OrganismError(
+            f"the address {address} does not resolve on this host: {exc.strerror}",
+            advice="give the [[node]] an address of this host",
+        ) from exc
+    return f"[{found[0]}]:{port}" if family == socket.AF_INET6 else f"{found[0]}:{port}"
 
 
 def start_relay(host: str, port: int) -> Relay:

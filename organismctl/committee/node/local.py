@@ -72,4 +72,5 @@ def _said(deployment: Deployment, node: Node, token: str | None) -> str:
     ledger = status["ledger"]
     stopped = f", stopped: {status['stopped']}" if status["stopped"] else ""
     host = ", one host: no failure tolerance against losing it" if status["one_host"] else ""
-    return f"{status['role']}, certified {ledger['certified']}{stopped}{host}"
+    carrier = status["carrier"] if status["carrier"] in ("loopback", "mosaik") else "unknown"
+    return f"{status['role']}, certified {ledger['certified']}, carrier {carrier}{stopped}{host}"
