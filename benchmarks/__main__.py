@@ -15,6 +15,7 @@ NAMES = (
     "committee_check",
     "appends",
     "replay",
+    "catalog",
     "engine_build",
     "inspect",
     "appends_mosaik",
