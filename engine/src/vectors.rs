@@ -1,0 +1,3 @@
+pub fn vectors(_: u64, _: usize) -> Result<String, crate::Error> {
+    Err(crate::Error::failed("not yet"))
+}
