@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,21 @@ class BareNode:
         return json.loads(line)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The end of a cut on a bare Group.
+
+    Attributes:
+        lost: Acknowledged writes that the machine of one node or more never applied.
+        lost_by_most: Those that no majority of the nodes applied.
+        diverged: Places at which the nodes' applied sequences differ.
+    """
+
+    lost: int
+    lost_by_most: int
+    diverged: int
+
+
 @dataclass
 class Bare:
     """A bare Group across hosts."""
@@ -178,14 +194,18 @@ class Bare:
         record.acks.sort(key=lambda ack: ack.at)
         return record
 
-    def judge(self, record: Record) -> tuple[int, int]:
-        """How many acknowledged writes some node lacks; at how many places what was applied differs."""
+    def judge(self, record: Record) -> Judged:
+        """Compare what the machines applied with what was acknowledged, and with each other."""
         applied = [node.ask("applied") for node in self.nodes]
-        everywhere = set.intersection(*(set(one) for one in applied))
-        lost = sum(ack.request_id not in everywhere for ack in record.acks)
+        holders = Counter(request for one in applied for request in set(one))
+        have = [holders[ack.request_id] for ack in record.acks]
         longest = max(len(one) for one in applied)
         padded = [one + [""] * (longest - len(one)) for one in applied]
-        return lost, sum(len(set(place)) > 1 for place in zip(*padded, strict=True))
+        return Judged(
+            lost=sum(count < len(applied) for count in have),
+            lost_by_most=sum(2 * count <= len(applied) for count in have),
+            diverged=sum(len(set(place)) > 1 for place in zip(*padded, strict=True)),
+        )
 
 
 @contextlib.contextmanager

@@ -183,6 +183,7 @@ def relay(net: Net, folder: Path) -> Iterator[None]:
     """mosaik's relay for the net, on the bridge's own address."""
     folder.mkdir(parents=True, exist_ok=True)
     argv = [*ORGANISMCTL, "committee", "relay", "--bind", f"{net.gateway}:{RELAY_PORT}"]
+    argv += ["--data", str(folder / "relay")]
     with (folder / "relay.log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:

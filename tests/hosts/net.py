@@ -101,7 +101,7 @@ class Host:
         run("ip", "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", space)
         # One packet is one datagram: else a batch of them is lost or kept as a whole.
         batch = f"link set {inner} name eth0\nlink set lo up\naddr add {self.address}/24 dev eth0\n"
-        batch += "link set eth0 gso_max_segs 1 up\n"
+        batch += "link set eth0 addrgenmode none gso_max_segs 1 up\n"
         run("ip", "-n", space, "-batch", "-", given=batch)
         run("ip", "link", "set", outer, "gso_max_segs", "1", "master", self.net.name, "up")
 

@@ -152,17 +152,17 @@ def bare_leader_cut(bare: Bare, cut_s: float) -> Row:
     record = bare.record(began, time.monotonic())
     alone = sum(cut + 1.0 <= ack.at < healed for ack in record.acks if ack.node == leader.name)
     bare.settled()
-    lost, diverged = bare.judge(record)
+    found = bare.judge(record)
     return Row(
         scenario=f"leader cut off {cut_s:.0f} s",
         nodes=len(bare.nodes),
         carrier="bare mosaik",
         acknowledged=len(record.acks),
-        lost=lost,
-        diverged=diverged,
+        lost=found.lost,
+        diverged=found.diverged,
         gap_s=record.longest_gap(),
         refused=record.faults.total(),
-        note=f"acknowledged by the one cut off: {alone}",
+        note=f"acknowledged by the one cut off: {alone}; on no majority's machines: {found.lost_by_most}",
     )
 
 

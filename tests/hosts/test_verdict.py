@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from tests.hosts.bare import Bare
+from tests.hosts.bare import Bare, Judged
 from tests.hosts.load import Ack, Record
 from tests.hosts.table import Row, render, rows
 from tests.hosts.verdict import compare
@@ -37,7 +37,7 @@ def test_a_height_that_holds_another_request_is_a_loss_and_a_difference() -> Non
 
 def test_a_bare_group_loses_what_one_node_alone_applied() -> None:
     bare = Bare(cast("Any", None), cast("Any", [Applied("a/0", "b/0"), Applied("a/0", "c/0", "c/1")]))
-    assert bare.judge(acks(("a/0", 1), ("b/0", 2), ("c/0", 2))) == (2, 2)
+    assert bare.judge(acks(("a/0", 1), ("b/0", 2), ("c/0", 2))) == Judged(2, 2, 2)
 
 
 def test_the_longest_gap_counts_from_the_start_and_to_the_end() -> None:
