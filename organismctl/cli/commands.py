@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "lock": Command("lock", "The accepted identity: init, accept, show.", "See"),
     "check": Command("check", "Judge tickets, identities, the committee, surfaces, or all.", "See"),
     "observe": Command("observe", "Look at the world once, and keep what was seen.", "See"),
+    "inspect": Command("inspect", "Show a mosaik network by its own signed catalogs.", "See"),
     "explain": Command("explain", "What a finding's code means, and what to do.", "See"),
     "tickets": Command("tickets", "Renew tickets: request, show, import, install, issue.", "Act"),
     "rotate": Command("rotate", "Rotate a committee member.", "Act"),

@@ -24,6 +24,8 @@ _READ = "0 shown; 1 a file holds problems; 64 usage."
 _RUN = "0 done, or parked; 1 an error; 4 refused as unsafe; 5 something could not be seen; 64 usage."
 _CHECK = "0 well; 2 to 6 by the worst finding (see `organismctl --help`); 1 an error; 64 usage."
 
+_PEER = "cd866a5879bee75294fb9aba313d160f6855263ac60c20d7cf71142aef063a23"
+
 HELPS: dict[str, Help] = {
     "init": Help(
         (
@@ -74,6 +76,14 @@ HELPS: dict[str, Help] = {
     "check fingerprint": Help(("organismctl check fingerprint --strict",), _CHECK),
     "check all": Help(("organismctl check all", "organismctl check all --format junit -o all.xml"), _CHECK),
     "observe": Help(("organismctl observe", "organismctl observe --no-wire -o seen.json")),
+    "inspect": Help(
+        (
+            f"organismctl inspect {_PEER}@10.0.0.5:7301 --network mosaik.universe",
+            f"organismctl inspect {_PEER}@10.0.0.5:7301 --network mosaik.universe --stream acme.offers --listen 30s",
+        ),
+        "0 everything that was sent proves; 5 an entry point or a stream was not seen, or something does not "
+        "prove; 1 a file cannot be read; 64 usage.",
+    ),
     "explain": Help(
         ("organismctl explain TICKET-QUORUM", "organismctl explain --list"), "0 explained; 64 no such code."
     ),

@@ -66,8 +66,8 @@ class LookingClient(NodeClient):
             connection, base = self._connect(timeout)
             try:
                 connection.request("GET", base + path + _query(query), headers=self._headers())
-                response = connection.getresponse()
-                data = self._bounded(response, limit if response.status == 200 else MAX_FAULT, end)
+                with connection.getresponse() as response:  # it keeps the socket open for itself
+                    data = self._bounded(response, limit if response.status == 200 else MAX_FAULT, end)
             finally:
                 connection.close()
         except TimeoutError as exc:
@@ -124,7 +124,7 @@ def _catalog(raw: JsonObject) -> bytes:
     if not isinstance(text, str):
         raise MalformedAnswerError("catalog is no text")
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except (ValueError, binascii.Error) as exc:
         raise MalformedAnswerError("catalog is not base64url") from exc
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from organismctl.change.state import State, StepState
 from organismctl.identity.config import SCHEMES
+from organismctl.report.schema_inspect import INSPECT
 from organismctl.report.schema_parts import (
     ANY_OBJECT,
     EXIT,
@@ -268,6 +269,7 @@ SCHEMAS: dict[str, Schema] = {
     "surface-verify": _SURFACE_VERIFY,
     "retire-verify": _RETIRE_VERIFY,
     "doctor": _DOCTOR,
+    "inspect": INSPECT,
     "plan": _PLAN,
     "change": closed(_VIEW),
     "change-show": closed(_VIEW | _KNOWN),
