@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from organismctl.identity.digest import derive, h
@@ -19,6 +19,7 @@ from organismctl.identity.postcard import PostcardError, Writer
 from tests.identity.entries import NETWORK, entries, entry, peer, seed, signed
 
 
+@settings(deadline=None)
 @given(entries())
 def test_an_entry_survives_the_trip(made):
     one, secret = made
@@ -29,6 +30,7 @@ def test_an_entry_survives_the_trip(made):
     assert encode_entry(read.entry) + read.signature == raw
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_are_refused_or_read_never_worse(data):
     try:
@@ -40,6 +42,7 @@ def test_arbitrary_bytes_are_refused_or_read_never_worse(data):
     assert read_catalog(data).entries == ()
 
 
+@settings(deadline=None)
 @given(entries(), st.data())
 def test_a_changed_byte_is_never_trusted(made, data):
     raw = bytearray(sign_entry(*made))
@@ -50,6 +53,7 @@ def test_a_changed_byte_is_never_trusted(made, data):
     assert catalog.problems
 
 
+@settings(deadline=None)
 @given(entries(), st.data())
 def test_a_truncated_entry_is_a_problem(made, data):
     raw = sign_entry(*made)
@@ -60,6 +64,7 @@ def test_a_truncated_entry_is_a_problem(made, data):
     assert problem.what.startswith("entry 1 of 1 is malformed")
 
 
+@settings(deadline=None)
 @given(entries(), st.data())
 def test_what_mosaik_would_write_otherwise_is_no_encoding_of_it(made, data):
     """Whatever is read and trusted is the one encoding of what was read."""
@@ -202,6 +207,7 @@ def test_what_is_no_entry_point_is_refused(text):
         EntryPoint.parse(text.format(peer("a").hex()))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=90))
 def test_entry_points_refuse_with_a_sentence_alone(text):
     try:

@@ -1,8 +1,7 @@
 """One asyncio loop in a thread of its own, for all looks over the wire.
 
-The loop is never closed, because iroh's own threads may still call into it; at exit every look is cancelled and
-the loop stands still *before* the interpreter takes itself down, which a foreign thread that waits for it would
-not survive.
+At exit every look is cancelled and the loop stands still *before* the interpreter takes itself down, because a
+thread of iroh's that calls into it during that would take the process with it.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -49,22 +49,24 @@ def _started() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="wire", daemon=True).start()
-            atexit.register(_stop, _loop)
+            thread = threading.Thread(target=_loop.run_forever, name="wire", daemon=True)
+            thread.start()
+            atexit.register(_stop, _loop, thread)
         return _loop
 
 
-def _stop(loop: asyncio.AbstractEventLoop) -> None:
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     """Cancel every look, wait for their ends, stop the loop."""
-    stopped = threading.Event()
 
-    async def end() -> None:
-        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    async def end() -> set[asyncio.Task[Any]]:
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
-        await asyncio.wait(rest, timeout=GRACE_S) if rest else None
-        loop.call_soon(loop.stop)
-        loop.call_soon(stopped.set)
+        return (await asyncio.wait(rest, timeout=GRACE_S))[1] if rest else set()
 
-    asyncio.run_coroutine_threadsafe(end(), loop)
-    stopped.wait(GRACE_S + 1)
+    with contextlib.suppress(concurrent.futures.TimeoutError):
+        left = asyncio.run_coroutine_threadsafe(end(), loop).result(GRACE_S + 1)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(GRACE_S)
+        if not left and not thread.is_alive():
+            loop.close()  # with a look that did not end, iroh may still call into it

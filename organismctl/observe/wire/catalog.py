@@ -67,12 +67,12 @@ async def ask_all(points: Sequence[EntryPoint], seconds: float) -> list[Telling]
     end = asyncio.get_running_loop().time() + seconds
 
     async def ask(point: EntryPoint) -> Telling:
-        begun = time.monotonic()
+        begun, late = time.monotonic(), f"no catalog from {point.address} within {seconds:g} s"
         told: bytes | WireError
         try:
             async with gate:
                 left = end - asyncio.get_running_loop().time()
-                async with within(max(left, 0.0), f"no catalog from {point.address}"), bound() as endpoint:
+                async with within(max(left, 0.0), late), bound() as endpoint:
                     told = await exchange(endpoint, point, (), budget)
         except WireError as exc:
             told = exc

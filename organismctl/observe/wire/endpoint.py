@@ -27,6 +27,10 @@ STREAM_ALPN = b"/mosaik/streams/1.0"
 SUCCESS = 200
 CHUNK = 256 << 10
 """Bytes per read: few calls for a large catalog, little memory for many small ones."""
+MAX_ADDRESSES = 8
+"""Addresses of one name that are tried at once."""
+CODE_S = 0.3
+"""How long the close code may come behind the end of the stream: it travels in a packet of its own."""
 CLOSE_S = 1.0
 """An endpoint that does not close within this is left to itself; the look has its answer."""
 
@@ -48,6 +52,7 @@ class Link:
         self._sender, self._receiver = stream.send(), stream.recv()
         self._frames = FrameDecoder(limit)
         self._budget = budget
+        self._answered = False
 
     async def send(self, body: bytes) -> None:
         """Send one frame.
@@ -72,6 +77,7 @@ class Link:
             if self._budget is not None:
                 self._budget.take(len(data))
             self._frames.feed(data)
+        self._answered = True
         return body
 
     def close(self, code: int = SUCCESS, reason: bytes = b"Success") -> None:
@@ -81,11 +87,16 @@ class Link:
 
     async def _ended(self) -> WireError:
         """The stream ended: with a close code behind it, in the middle of a frame, or just so."""
+        with suppress(TimeoutError, iroh.IrohError):
+            async with asyncio.timeout(CODE_S):
+                await self._connection.closed()
         if (reason := self._connection.close_reason()) is not None:
             return of_stream("", reason)
         if pending := self._frames.pending:
             return WireError(f"it ended the stream {pending} bytes into a frame", MALFORMED)
-        return WireError("it ended the stream without an answer", MALFORMED)
+        return WireError(
+            "it ended the stream" if self._answered else "it ended the stream without an answer", MALFORMED
+        )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -143,7 +154,7 @@ async def connect(
     except iroh.IrohError as exc:
         raise WireError(f"{short(point.peer_id)} is no peer id: not a point of the curve", OBSERVER) from exc
     try:
-        address = iroh.EndpointAddr(peer, None, [where])
+        address = iroh.EndpointAddr(peer, None, where)
         connection = await endpoint.connect(address, alpn)
     except iroh.IrohError as exc:
         raise of_connect(exc.message(), point.address) from exc
@@ -156,39 +167,39 @@ async def connect(
 
 @asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Bound a stage of a look.
+    """Bound a stage of a look; ``what`` says what did not come, and how long it was waited for.
 
     Raises:
-        WireError: ``what`` did not come in time.
+        WireError: It did not come in time.
     """
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as exc:
-        raise WireError(f"{what} within {seconds:.3g} s") from exc
+        raise WireError(what) from exc
 
 
-async def _resolved(point: EntryPoint) -> str:
-    """``IP:PORT``; a name is looked up in a thread that nobody has to wait for."""
+async def _resolved(point: EntryPoint) -> list[str]:
+    """``IP:PORT`` of each address; a name is looked up in a thread that nobody has to wait for."""
     with suppress(ValueError):
         ipaddress.ip_address(point.host)
-        return point.address
+        return [point.address]
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str | None] = loop.create_future()
+    answer: asyncio.Future[list[str]] = loop.create_future()
 
     def ask() -> None:
         try:
-            found = socket.getaddrinfo(point.host, point.port, type=socket.SOCK_DGRAM)[0][4][0]
-        except OSError:
-            found = None
-        loop.call_soon_threadsafe(tell, None if found is None else str(found))
+            found = socket.getaddrinfo(point.host, point.port, type=socket.SOCK_DGRAM)
+        except (OSError, UnicodeError):  # UnicodeError: a label that no name has
+            found = []
+        loop.call_soon_threadsafe(tell, list(dict.fromkeys(str(one[4][0]) for one in found)))
 
-    def tell(found: str | None) -> None:
+    def tell(hosts: list[str]) -> None:
         if not answer.done():
-            answer.set_result(found)
+            answer.set_result(hosts[:MAX_ADDRESSES])
 
     threading.Thread(target=ask, daemon=True).start()
-    host = await answer
-    if host is None:
+    hosts = await answer
+    if not hosts:
         raise WireError(f"there is no address of the name {point.host}")
-    return f"[{host}]:{point.port}" if ":" in host else f"{host}:{point.port}"
+    return [f"[{host}]:{point.port}" if ":" in host else f"{host}:{point.port}" for host in hosts]

@@ -114,7 +114,7 @@ async def listen(
         WireError: It was refused, or not answered.
     """
     async with _own(observer.seed) as (endpoint, seed):
-        async with within(timeout_s, f"{point.address} did not open the stream"):
+        async with within(timeout_s, f"{point.address} did not open the stream within {timeout_s:g} s"):
             link = await _subscribe(endpoint, point, network, stream, seed, observer)
         try:
             return await _hear(link, listen_s, hand_over)
