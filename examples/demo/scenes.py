@@ -143,7 +143,7 @@ class Story:
             "surface", "read", "--follow", "--format", "jsonl", *urls, *(peers if self.mosaik else ()),
             cwd=self.home, stdout=self.items,
         )  # fmt: skip
-        wait_for("the integrator's first ten items", lambda: len(seen(self.items).seqs) >= 10)
+        wait_for("the integrator's first ten items", lambda: len(seen(self.items).seqs) >= 10, timeout=90)
         self.ctl("tickets", "install", "--node", "node-a", "--node", "node-b", "--node", "node-c", show=False)
         self.ctl("check", "committee")
         self.ctl("status")

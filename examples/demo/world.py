@@ -94,23 +94,33 @@ class World:
         self.nodes += [(deployment, node) for node in nodes]
 
     def serve(self, deployment: Path, *nodes: str) -> None:
-        """Start nodes in the background."""
+        """Start nodes in the background, all at once.
+
+        Raises:
+            SystemExit: One of them did not start.
+        """
         self.own(deployment, *nodes)
-        for node in nodes:
-            self.run(
-                "committee", "serve", "--deployment", str(deployment), "--node", node, "--detach", show=False
+        argv = [*ORGANISMCTL, "committee", "serve", "--deployment", str(deployment), "--detach", "--node"]
+        starts = [
+            subprocess.Popen(
+                [*argv, node],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
             )
+            for node in nodes
+        ]
+        for node, start in zip(nodes, starts, strict=True):
+            _, told = start.communicate()
+            if start.returncode != 0:
+                raise SystemExit(f"the demo stops: {node} did not start: {told}; files: {self.folder}")
 
     def close(self) -> None:
-        """End every process that the demo started."""
-        for process in self.background:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(timeout=10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        """End every process that the demo started: readers, nodes, and the relay that both of them use."""
+        relay = self.background[:1]
+        for process in self.background[1:]:
+            _end(process)
         stops = [
             subprocess.Popen(
                 [*ORGANISMCTL, "committee", "stop", "--deployment", str(deployment), "--node", node],
@@ -122,6 +132,18 @@ class World:
         ]
         for stop in stops:
             stop.wait()
+        for process in relay:
+            _end(process)
+
+
+def _end(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
