@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,8 @@ from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Output
 
 if TYPE_CHECKING:
     from organismctl.identity.peer_entry import EntryPoint
-    from organismctl.observe.look import Source, Want
-    from organismctl.observe.snapshot import Fact, Snapshot
+    from organismctl.observe.look import Source
+    from organismctl.observe.snapshot import Snapshot
     from organismctl.observe.wire.observer import Observer
 
 app = typer.Typer(help="Show a mosaik network by its own signed catalogs.", rich_markup_mode=None)
@@ -71,8 +71,8 @@ def inspect(
     With --stream our own entry and tickets are published to the producers, since they admit nobody unknown.
     """
     from organismctl.check.wire_view import wire_view
-    from organismctl.cli.judging import now_ms, style
-    from organismctl.cli.output import emit, wants_json
+    from organismctl.cli.judging import now_ms
+    from organismctl.cli.output import emit, wants_json, width
     from organismctl.report.inspect import inspect_json, inspect_text
     from organismctl.report.text import json_text
 
@@ -82,7 +82,7 @@ def inspect(
     )
     named = {"text": network, "id": network_id(network).hex() if network is not None else None}
     value = inspect_json(snapshot, wire_view(snapshot), named)
-    emit(json_text(value) if as_json else inspect_text(value, style(output), now_ms()), output)
+    emit(json_text(value) if as_json else inspect_text(value, width(), now_ms()), output)
     raise typer.Exit(value["exit"])
 
 
@@ -147,13 +147,13 @@ def _source(
     via: Sequence[str] | None,
 ) -> Source:
     """The catalogs: over UDP, or through node APIs."""
-    from organismctl.errors import UsageError
-    from organismctl.files.deployment_shape import usable_url
-
     if not via:
         from organismctl.observe.wire.sources import TIMEOUT_S, WireSource
 
         return WireSource(points, network, observer, min(timeout_s, TIMEOUT_S))
+    from organismctl.errors import UsageError
+    from organismctl.files.deployment_shape import usable_url
+
     if len(via) != len(points):
         raise UsageError(
             f"{len(via)} --via for {len(points)} entry points", advice="one each, in their order"
@@ -186,6 +186,8 @@ def _producers(
 
     def more(snapshot: Snapshot) -> Sequence[Source]:
         from organismctl.check.wire_view import wire_view
+        from organismctl.observe.snapshot import NOT_ASKED, Fact
+        from organismctl.observe.sources import Given
         from organismctl.observe.wire.sources import StreamSource
 
         view, known = wire_view(snapshot, network), {point.peer_id.hex(): point for point in points}
@@ -200,7 +202,8 @@ def _producers(
                 StreamSource(one, network, stream, observer, listen_s) for one in found[:MAX_PRODUCERS]
             ]
             if not found:
-                sources.append(_Nobody(stream))
+                why = "no peer in the catalogs serves it at an address"
+                sources.append(Given(Fact.unseen("wire.stream", f"{stream.hex()}@", "wire", why, NOT_ASKED)))
         return sources
 
     return more
@@ -216,24 +219,6 @@ def _reached(peer_id: str, addresses: Sequence[str]) -> EntryPoint | None:
         except ValueError:
             continue
     return None
-
-
-class _Nobody:
-    """A stream that no peer of the catalogs serves: told as such, since nobody can be asked."""
-
-    def __init__(self, stream: bytes) -> None:
-        self._subject = f"{stream.hex()}@"
-
-    def wants(self) -> Sequence[Want]:
-        """See :meth:`organismctl.observe.look.Source.wants`."""
-        return ()
-
-    def look(self) -> Iterator[Fact]:
-        """See :meth:`organismctl.observe.look.Source.look`."""
-        from organismctl.observe.snapshot import NOT_ASKED, Fact
-
-        why = "no peer in the catalogs serves it at an address"
-        yield Fact.unseen("wire.stream", self._subject, "wire", why, NOT_ASKED)
 
 
 def entry_point(text: str) -> EntryPoint:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.observe import card, node_api, ticket_files
-from organismctl.observe.look import Source
-from organismctl.observe.snapshot import Snapshot
+from organismctl.observe.look import Source, Want
+from organismctl.observe.snapshot import OBSERVER, Fact, Snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,21 @@ class WireLook:
     via: Sequence[str] = ()
     streams: Sequence[bytes] = ()
     listen_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A source that need not look: what it tells is known beforehand, such as why nothing can be seen."""
+
+    fact: Fact
+
+    def wants(self) -> Sequence[Want]:
+        """See :meth:`organismctl.observe.look.Source.wants`."""
+        return (Want(self.fact.kind, self.fact.subject, self.fact.source),)
+
+    def look(self) -> Iterator[Fact]:
+        """See :meth:`organismctl.observe.look.Source.look`."""
+        yield self.fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +179,44 @@ def _wire(
     points = _entry_points(deployment)
     if not points:
         return []
-    from organismctl.observe.wire.sources import TIMEOUT_S, StreamSource, WireSource
+    from organismctl.observe.wire.sources import TIMEOUT_S, WireSource
 
-    observer = observer_of(deployment)
     timeout = min(TIMEOUT_S, max(deployment.thresholds.probe_timeout_ms / 1000, 1.0))
-    sources: list[Source] = [WireSource(points, network, observer, timeout, expected)]
+    sources: list[Source] = [WireSource(points, network, timeout_s=timeout, expected=expected)]
     if STREAM_KIND in kinds and look.listen_s > 0:
         ours = {node.peer_id for node in deployment.nodes if node.roster and node.address is not None}
-        sources += [
-            StreamSource(point, network, stream, observer, look.listen_s, timeout)
-            for stream in look.streams
-            for point in points
-            if point.peer_id in ours
-        ]
+        sources += _subscriptions(
+            network, deployment, look, [one for one in points if one.peer_id in ours], timeout
+        )
     return sources
+
+
+def _subscriptions(
+    network: bytes, deployment: Deployment, look: WireLook, points: Sequence[EntryPoint], timeout_s: float
+) -> list[Source]:
+    """Each stream of each node; without an observer's files each says so, since the trouble is ours."""
+    from organismctl.errors import OrganismError
+    from organismctl.observe.wire.sources import StreamSource
+
+    pairs = [(stream, point) for stream in look.streams for point in points]
+    try:
+        observer = observer_of(deployment)
+    except OrganismError as exc:
+        return [
+            Given(
+                Fact.unseen(
+                    STREAM_KIND,
+                    f"{stream.hex()}@{point.peer_id.hex()}",
+                    f"wire {point}",
+                    exc.message,
+                    OBSERVER,
+                )
+            )
+            for stream, point in pairs
+        ]
+    return [
+        StreamSource(point, network, stream, observer, look.listen_s, timeout_s) for stream, point in pairs
+    ]
 
 
 def _entry_points(deployment: Deployment) -> list[EntryPoint]:

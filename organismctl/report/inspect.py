@@ -15,7 +15,6 @@ from organismctl.report.text import aligned, clean
 if TYPE_CHECKING:
     from organismctl.check.wire_view import Door, WirePeer, WireTicket, WireView
     from organismctl.observe.snapshot import Fact, Snapshot
-    from organismctl.report.interface import Style
 
 INSPECT_SCHEMA = 1
 SHOWN_PROBLEMS = 20
@@ -164,23 +163,23 @@ def _unseen(fact: Fact) -> dict[str, Any]:
     return {"peer_id": fact.subject, "reason": fact.reason, "cause": fact.cause}
 
 
-def inspect_text(value: Mapping[str, Any], style: Style, now_ms: int) -> str:
-    """The same for a person."""
-    parts = [_head(value), _doors(value, style)]
+def inspect_text(value: Mapping[str, Any], width: int, now_ms: int) -> str:
+    """The same for a person, on a page of ``width`` columns."""
+    parts = [_head(value), _doors(value, width)]
     if value["peers"]:
-        parts += ["\n", _peers(value, style, now_ms)]
+        parts += ["\n", _peers(value, width, now_ms)]
     tickets = [(peer["peer_id"], one) for peer in value["peers"] for one in peer["tickets"]]
     if tickets:
         parts += ["\n", "tickets, by what they claim (signatures are not judged here)\n"]
         rows = [_ticket_row(peer_id, one, now_ms) for peer_id, one in tickets]
-        parts.append(aligned(rows, ("PEER", "KIND", "TICKET", "ISSUER", "UNTIL"), style.width, most=24))
+        parts.append(aligned(rows, ("PEER", "KIND", "TICKET", "ISSUER", "UNTIL"), width, most=24))
     for title, key in (("GROUP", "group_id"), ("STREAM", "stream_id")):
         if found := value[f"{title.lower()}s"]:
-            parts += ["\n", aligned([_id_row(key, one) for one in found], (title, "PEERS"), style.width)]
+            parts += ["\n", aligned([_id_row(key, one) for one in found], (title, "PEERS"), width)]
     if value["heard"]:
         rows = [_heard_row(one, now_ms) for one in value["heard"]]
-        parts += ["\n", aligned(rows, ("STREAM", "OF", "HEARD"), style.width)]
-    return "".join([*parts, "\n", _foot(value, style)])
+        parts += ["\n", aligned(rows, ("STREAM", "OF", "HEARD"), width)]
+    return "".join([*parts, "\n", _foot(value, width)])
 
 
 def _head(value: Mapping[str, Any]) -> str:
@@ -196,7 +195,7 @@ def _point(text_: str) -> str:
     return f"{peer[:10]}{at}{where}"
 
 
-def _doors(value: Mapping[str, Any], style: Style) -> str:
+def _doors(value: Mapping[str, Any], width: int) -> str:
     rows = []
     for door in value["entry_points"]:
         state = "ok" if door["answered"] else "unknown"
@@ -204,14 +203,14 @@ def _doors(value: Mapping[str, Any], style: Style) -> str:
         if door["problems"]:
             state, told = "bad", f"{told}; {plural(len(door['problems']), 'problem')}"
         rows.append((_point(door["entry_point"]), state, told))
-    return aligned(rows, ("ENTRY POINT", "STATE", "TOLD"), style.width)
+    return aligned(rows, ("ENTRY POINT", "STATE", "TOLD"), width)
 
 
 def _entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count} entries"
 
 
-def _peers(value: Mapping[str, Any], style: Style, now_ms: int) -> str:
+def _peers(value: Mapping[str, Any], width: int, now_ms: int) -> str:
     answered = sum(door["answered"] for door in value["entry_points"])
     rows = []
     for peer in value["peers"]:
@@ -230,7 +229,7 @@ def _peers(value: Mapping[str, Any], style: Style, now_ms: int) -> str:
             )
         )
     head = ("PEER", "MOSAIK", "UP", "STRM", "GRP", "TKT", "TOLD BY", "ADDRESSES")
-    return aligned(rows, head, style.width, most=16)
+    return aligned(rows, head, width, most=16)
 
 
 def _ticket_row(peer_id: str, one: Mapping[str, Any], now_ms: int) -> tuple[str, ...]:
@@ -268,7 +267,7 @@ def _heard_row(one: Mapping[str, Any], now_ms: int) -> tuple[str, str, str]:
     return one["stream_id"][:10], (one["peer_id"] or "-")[:10], said
 
 
-def _foot(value: Mapping[str, Any], style: Style) -> str:
+def _foot(value: Mapping[str, Any], width: int) -> str:
     rows = [
         ((one["peer_id"] or "")[:10], f"{one['what']} (told by {_point(door['entry_point'])})")
         for door in value["entry_points"]
@@ -288,4 +287,4 @@ def _foot(value: Mapping[str, Any], style: Style) -> str:
         if len(rows) > SHOWN_PROBLEMS
         else ""
     )
-    return aligned(rows[:SHOWN_PROBLEMS], ("PROBLEM OF", "WHAT"), style.width) + more + end
+    return aligned(rows[:SHOWN_PROBLEMS], ("PROBLEM OF", "WHAT"), width) + more + end

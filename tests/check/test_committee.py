@@ -271,11 +271,13 @@ def test_no_answer_of_a_node_makes_a_check_raise(
     assert exit_of(rows) is not Exit.OK
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(card().value)), _JSON))
 def test_no_card_makes_the_check_raise(changes: dict[str, Any]) -> None:
     assert run("identity", [card(**changes)])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_ticket_makes_the_check_raise(data: bytes) -> None:
     assert run("tickets", [file_fact("node-a", data), file_fact("node-b", ticket("node-b"))])

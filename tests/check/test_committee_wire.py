@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from organismctl.check.finding import Finding, Status
-from organismctl.check.run import exit_of
+from organismctl.check.run import CHECKS, exit_of
 from organismctl.exits import Exit
 from organismctl.identity.digest import h
 from organismctl.identity.group_id import group_id_of
@@ -17,6 +19,7 @@ from tests.check.wire_worlds import (
     GROUP,
     IDENTITY,
     OTHER,
+    SURFACE,
     door_fact,
     network,
     node_peer,
@@ -165,3 +168,25 @@ def test_a_peer_that_signed_two_entries_of_one_version_is_not_believed() -> None
     rows = judged([*network(without=["node-c"]), torn])
     row = pick(rows, "PEER-ABSENT", "node-c")
     assert (row.status, row.summary) == (Status.UNKNOWN, "it signed two different entries")
+
+
+_KEYS = st.sampled_from(
+    ["peer_id", "entries", "problems", "what", "network", "protocol", "streams", "groups", "tickets", "class",
+     "ticket_id", "data", "told_by", "addresses", "updated_ms", "items", "marker", "ended", "last_ms", "rate_per_s"]
+)  # fmt: skip
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8)
+    | st.sampled_from([GROUP, OTHER, PEERS["node-a"], "=", DOORS["node-a"]]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=6),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["wire.catalog", "wire.peer", "wire.stream"]), _JSON), max_size=5))
+def test_no_fact_of_the_wire_makes_a_check_raise(values: list[tuple[str, Any]]) -> None:
+    peer = PEERS["node-a"]
+    subjects = {"wire.catalog": DOORS["node-a"], "wire.peer": peer, "wire.stream": f"{SURFACE}@{peer}"}
+    facts = [Fact(kind, subjects[kind], value, "wire", seen_ms=NOW_MS) for kind, value in values]
+    for name in CHECKS:
+        assert run(name, [*healthy(), *facts], deployed=wired())

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from organismctl.check.finding import Status
@@ -229,6 +229,7 @@ _HORIZON = st.one_of(st.none(), st.integers(min_value=-10, max_value=10))
 _STATE = st.sampled_from([State.VALID, State.INVALID, State.MISSING, State.UNKNOWN])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_STATE, _HORIZON), min_size=1, max_size=9))
 def test_quorum_is_what_counting_at_each_moment_gives(rows: list[tuple[State, int | None]]) -> None:
     cells = [Cell(str(index), "s", state, horizon_ms=end) for index, (state, end) in enumerate(rows)]
