@@ -26,7 +26,10 @@ CLOSE_CODES = {
         OBSERVER,
         "it does not know the observer: its entry was not taken in, or the clocks differ by more than 300 s",
     ),
-    NOT_ALLOWED: (OBSERVER, "it does not admit the observer: a ticket is missing, expired or not accepted"),
+    NOT_ALLOWED: (
+        OBSERVER,
+        "it does not admit the observer: a ticket is missing, expired or not accepted, or it admits no such peer",
+    ),
     10404: (UNREACHABLE, "it does not serve this stream"),
     10413: (OBSERVER, "it dropped the observer for reading too slowly"),
     10509: (OBSERVER, "it has as many subscribers as it takes"),
@@ -50,10 +53,30 @@ class WireError(UnreachableError):
         self.code = code
 
 
+class UnknownPeerError(WireError):
+    """A producer does not know the observer even after it was told.
+
+    Attributes:
+        told: The producer's catalog as it came, which may show why: another network.
+    """
+
+    def __init__(self, error: WireError, told: bytes) -> None:
+        super().__init__(error.message, error.cause, error.code)
+        self.told = told
+
+
 def closed(code: int) -> WireError:
     """The error of a connection that the peer closed with ``code``."""
     cause, what = CLOSE_CODES.get(code, (UNREACHABLE, "it closed the connection"))
     return WireError(f"{what} (close code {code})", cause, code)
+
+
+def ended(error: WireError) -> WireError:
+    """The error with which an *admitted* subscription ended."""
+    if error.code != NOT_ALLOWED:
+        return error
+    what = "it no longer admits the observer: the ticket expired, or the stream was closed"
+    return WireError(f"{what} (close code {NOT_ALLOWED})", OBSERVER, NOT_ALLOWED)
 
 
 def of_connect(detail: str, address: str) -> WireError:

@@ -131,7 +131,7 @@ class StreamSource:
     def look(self) -> Iterator[Fact]:
         """See :meth:`organismctl.observe.look.Source.look`."""
         from organismctl.observe.wire.background import run
-        from organismctl.observe.wire.faults import WireError
+        from organismctl.observe.wire.faults import UnknownPeerError, WireError
         from organismctl.observe.wire.subscription import listen
 
         work = listen(
@@ -145,10 +145,22 @@ class StreamSource:
         try:
             heard = run(work, self.timeout_s + self.listen_s + MARGIN_S)
         except WireError as exc:
-            yield Fact.unseen(STREAM, self.subject, self.source, exc.message, exc.cause)
+            reason = self._other_network(exc.told) if isinstance(exc, UnknownPeerError) else None
+            yield Fact.unseen(STREAM, self.subject, self.source, reason or exc.message, exc.cause)
             return
         took = heard.listened_ms
         yield Fact(STREAM, self.subject, heard_value(heard), self.source, seen_ms=now_ms(), took_ms=took)
+
+    def _other_network(self, told: bytes) -> str | None:
+        """A producer of another network drops our entry in silence, and then does not know us."""
+        from organismctl.identity.digest import short
+        from organismctl.identity.peer_entry import read_catalog
+
+        for one in read_catalog(told).entries:
+            if one.entry.peer_id == self.entry_point.peer_id and one.entry.network != self.network:
+                mine, its = short(self.network), short(one.entry.network)
+                return f"it is on network {its}, not on {mine}, which was asked for"
+        return None
 
 
 def heard_value(heard: Heard) -> dict[str, Json]:

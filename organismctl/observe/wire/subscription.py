@@ -25,7 +25,7 @@ from organismctl.observe.look import now_ms
 from organismctl.observe.snapshot import MALFORMED
 from organismctl.observe.wire.catalog import exchange
 from organismctl.observe.wire.endpoint import STREAM_ALPN, Link, bound, connect, within
-from organismctl.observe.wire.faults import UNKNOWN_PEER, WireError
+from organismctl.observe.wire.faults import UNKNOWN_PEER, UnknownPeerError, WireError, ended
 from organismctl.observe.wire.frames import MAX_CATALOG, MAX_DATUM, Budget
 from organismctl.observe.wire.observer import Observer, own_entry
 
@@ -133,15 +133,17 @@ async def _subscribe(
     """Make ourselves known until the producer has taken it in, and shake hands."""
     for turn in range(1, TRIES + 1):
         ours = own_entry(seed, observer.tickets, network, now_ms())
-        await exchange(endpoint, point, (ours,), Budget(MAX_CATALOG))
+        told = await exchange(endpoint, point, (ours,), Budget(MAX_CATALOG))
         link = await connect(endpoint, point, STREAM_ALPN, MAX_DATUM)
         try:
             await link.send(network + stream)
             answer = await link.receive()
         except WireError as exc:
             link.close()
-            if exc.code != UNKNOWN_PEER or turn == TRIES:
+            if exc.code != UNKNOWN_PEER:
                 raise
+            if turn == TRIES:
+                raise UnknownPeerError(exc, told) from exc
             await asyncio.sleep(PAUSE_S * turn)
             continue
         if answer != network + stream:
@@ -170,7 +172,7 @@ async def _hear(link: Link, listen_s: float, hand_over: Callable[[bytes], None] 
     except TimeoutError:
         pass
     except WireError as exc:
-        heard.ended = exc
+        heard.ended = ended(exc)
     heard.listened_ms = round((loop.time() - begun) * 1000)
     return heard
 

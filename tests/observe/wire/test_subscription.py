@@ -67,6 +67,14 @@ def test_items_are_counted_and_the_marker_is_kept_to_be_checked():
     }
 
 
+def test_an_admitted_observer_that_is_turned_away_hears_why():
+    with producer(streaming([item(1)], close=10403)) as p:
+        value = hear(p.point, listen_s=20).value
+    assert value["last_seq"] == 1
+    assert (value["ended"]["code"], value["ended"]["cause"]) == (10403, OBSERVER)
+    assert value["ended"]["what"].startswith("it no longer admits the observer")
+
+
 def test_data_of_others_are_counted_and_not_read():
     with producer(streaming([b"\xff" * 9] * 40)) as p:
         value = hear(p.point).value
@@ -124,6 +132,16 @@ def test_a_producer_that_never_knows_us_is_left():
         fact = hear(p.point)
     assert (fact.cause, len(p.received)) == (OBSERVER, 10)
     assert "close code 401" in fact.reason
+
+
+def test_a_producer_of_another_network_is_named_as_such():
+    own = signed("p", network=h(b"another network"))
+    with running("p", {SYNC: telling(own), STREAMS: closing(401)}) as p:
+        fact = hear(p.point)
+    assert fact.cause == OBSERVER
+    assert fact.reason == (
+        f"it is on network {h(b'another network').hex()[:10]}, not on {NETWORK.hex()[:10]}, which was asked for"
+    )
 
 
 async def flood(visit: Visit) -> None:
