@@ -1,8 +1,13 @@
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from organismctl.identity.digest import derive, h
+from organismctl.identity.consensus import consensus_digest
+from organismctl.identity.digest import derive, h, uid
+from organismctl.identity.group_id import group_id
 from organismctl.identity.peer import sign
 from organismctl.identity.peer_entry import (
     MAX_TICKET,
@@ -16,7 +21,11 @@ from organismctl.identity.peer_entry import (
 )
 from organismctl.identity.peer_entry_decoding import SMALL_ORDER
 from organismctl.identity.postcard import PostcardError, Writer
+from organismctl.identity.sync import LogReplaySync
+from organismctl.identity.validator import JWT_CLASS
 from tests.identity.entries import NETWORK, entries, entry, peer, seed, signed
+
+VECTORS = Path(__file__).with_name("peer_entry_vectors.json")
 
 
 @settings(deadline=None)
@@ -96,6 +105,24 @@ def test_the_bytes_are_those_that_mosaik_writes():
         + b"\x02" + b"\x01" * 32 + b"\x02" * 32 + b"\x00" + b"\x00"
         + b"\x01" + derive(b"\x03" * 32, b"abc") + b"\x03" * 32 + b"\x03abc"
     )  # fmt: skip
+
+
+def test_what_mosaik_itself_wrote():
+    raw = bytes.fromhex(json.loads(VECTORS.read_text())["catalog"])
+    catalog = read_catalog(raw)
+    assert catalog.problems == ()
+    b, a = (one.entry for one in catalog.entries)
+    assert (a.peer_id, b.peer_id) == (peer("a"), peer("b"))
+    assert {a.network, b.network} == {uid("mosaik.universe")}
+    assert (a.protocol, a.relays, a.addresses) == ("0.3.18", ("http://127.0.0.1:3340/",), ("127.0.0.1:7301",))
+    assert b.addresses == ("127.0.0.1:39737", "[::1]:42420")
+    assert set(a.streams) == {h(b"one"), h(b"two")}
+    machine = LogReplaySync("organismctl_engine::Machine").signature()
+    assert a.groups == (group_id(h(uid("secret1")), consensus_digest(), uid("machine"), machine),)
+    assert {ticket.kind for ticket in a.tickets} == {JWT_CLASS, h(b"another class")}
+    assert PeerTicket(h(b"another class"), b"\x00\xff opaque") in a.tickets
+    assert 1_795_525_474_926 == a.started_ms < a.updated_ms < b.started_ms + 10_000
+    assert encode_catalog(encode_entry(one.entry) + one.signature for one in catalog.entries) == raw
 
 
 def test_a_catalog_keeps_what_is_signed_and_names_the_rest():

@@ -136,21 +136,29 @@ async def _subscribe(
         told = await exchange(endpoint, point, (ours,), Budget(MAX_CATALOG))
         link = await connect(endpoint, point, STREAM_ALPN, MAX_DATUM)
         try:
-            await link.send(network + stream)
-            answer = await link.receive()
+            await _shake_hands(link, network + stream)
         except WireError as exc:
-            link.close()
             if exc.code != UNKNOWN_PEER:
                 raise
             if turn == TRIES:
                 raise UnknownPeerError(exc, told) from exc
             await asyncio.sleep(PAUSE_S * turn)
-            continue
-        if answer != network + stream:
-            link.close()
-            raise WireError("it opened another stream than the one asked for", MALFORMED)
-        return link
+        else:
+            return link
     raise AssertionError("the last turn returns or raises")
+
+
+async def _shake_hands(link: Link, handshake: bytes) -> None:
+    """Ask for the stream; a link on which it is not opened is closed, also when the time is over."""
+    opened = False
+    try:
+        await link.send(handshake)
+        opened = await link.receive() == handshake
+        if not opened:
+            raise WireError("it opened another stream than the one asked for", MALFORMED)
+    finally:
+        if not opened:
+            link.close()
 
 
 async def _hear(link: Link, listen_s: float, hand_over: Callable[[bytes], None] | None) -> Heard:

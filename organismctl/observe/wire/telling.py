@@ -11,8 +11,9 @@ Rules:
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from organismctl.identity.digest import short
@@ -28,6 +29,8 @@ CATALOG, PEER, STREAM = "wire.catalog", "wire.peer", "wire.stream"
 
 MAX_DRIFT_MS = 50_000
 """How far ahead of our clock an entry may be dated: what mosaik itself allows (``max_time_drift``)."""
+CHECK_S = 10.0
+"""How long the catalogs of one look are checked: four of 20,000 strangers each take less."""
 MAX_PROBLEMS = 100
 """Problems that are listed for one entry point; of the others the number is said."""
 
@@ -78,6 +81,7 @@ def facts_of(
     *,
     expected: Sequence[bytes] = (),
     observer: bytes | None = None,
+    seconds: float = CHECK_S,
 ) -> list[Fact]:
     """Check and merge what entry points told.
 
@@ -87,18 +91,33 @@ def facts_of(
         now_ms: The wall clock, Unix ms.
         expected: Peer ids that are asked about: each has a fact, if only that nobody tells of it.
         observer: The observer's own peer id, so that its own entry is marked.
+        seconds: How long catalogs are checked; one that is not begun by then is not seen.
 
     Returns:
         ``wire.catalog`` of each entry point, then ``wire.peer`` of each peer.
     """
     known: dict[bytes, bool] = {}
-    tolds = [_checked(telling, network, now_ms, known) for telling in tellings]
+    end = time.monotonic() + seconds
+    tolds = [
+        _checked(telling if time.monotonic() < end else _unread(telling, seconds), network, now_ms, known)
+        for telling in tellings
+    ]
     peers = _merged(tolds)
     facts = [_catalog_fact(told) for told in tolds]
     facts += [_peer_fact(peer, observer) for _, peer in sorted(peers.items())]
     asked = dict.fromkeys((*expected, *(told.telling.point.peer_id for told in tolds)))
     facts += [_missing(peer_id, tolds) for peer_id in asked if peer_id not in peers]
     return facts
+
+
+def _unread(telling: Telling, seconds: float) -> Telling:
+    """A telling that there is no time left to check."""
+    if not isinstance(telling.told, bytes):
+        return telling
+    from organismctl.observe.wire.faults import WireError
+
+    what = f"its catalog of {len(telling.told)} bytes was not checked: the others took {seconds:g} s"
+    return replace(telling, told=WireError(what))
 
 
 def _checked(telling: Telling, network: bytes | None, now_ms: int, known: dict[bytes, bool]) -> _Told:

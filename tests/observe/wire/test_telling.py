@@ -180,6 +180,13 @@ def test_many_problems_are_counted_not_listed():
     assert listed[-1] == (None, "7 more problems")
 
 
+def test_a_catalog_that_there_is_no_time_for_is_not_seen():
+    snapshot = look(told("a", signed("a")), unheard("b"), seconds=0.0)
+    assert "was not checked" in snapshot.get(CATALOG, str(point("a"))).reason
+    assert snapshot.get(CATALOG, str(point("b"))).reason == "nobody answers"
+    assert not told_of(snapshot, "a").seen
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_facts(data):
