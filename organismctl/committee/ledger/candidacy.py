@@ -104,6 +104,8 @@ class Candidacy(Accepting):
 
     def _canvass(self) -> None:
         self.stage = Stage.CANVASS
+        # Nothing was heard of it for a whole election's time: what is asked here is not passed on into the void.
+        self.hint = None
         self._promises.clear()
         self._round += 1
         self._granted = {self.me}

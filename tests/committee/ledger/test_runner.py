@@ -176,6 +176,21 @@ def test_without_a_majority_appends_are_refused(tmp_path: Path) -> None:
     run(story)
 
 
+def test_a_follower_that_is_left_alone_refuses_instead_of_asking_the_dead_proposer(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with committee(tmp_path) as wire:
+            assert isinstance(await wire.nodes[IDS[0]].append(b"x"), Certified)
+            node = next(node for node in wire.nodes.values() if node is not proposer(wire))
+            await until(lambda: node.status().proposer is not None)
+            wire.cut = set(IDS[:3]) - {node.config.me}
+            await until(lambda: node.status().proposer is None)
+            told = await node.append(b"y", timeout=20)
+            assert isinstance(told, Refused)
+            assert told.reason is Reason.NO_MAJORITY
+
+    run(story)
+
+
 def test_a_disk_that_fails_stops_the_node_and_the_rest_go_on(tmp_path: Path) -> None:
     async def story() -> None:
         async with committee(tmp_path) as wire:
