@@ -31,8 +31,9 @@ HELPS: dict[str, Help] = {
         (
             "organismctl init rehearsal --from-example composite",
             "organismctl init --name acme.settlement --network mosaik.universe --node node-a=http://127.0.0.1:7101",
+            f"organismctl init --name acme.settlement --network mosaik.universe --from-peer {_PEER}@10.0.0.5:7301",
         ),
-        "0 written; 1 what was given holds problems; 4 a file is there already; 64 usage.",
+        "0 written; 1 what was given holds problems; 4 a file is there already; 5 no peer told; 64 usage.",
     ),
     "doctor": Help(("organismctl doctor", "organismctl doctor --organism staging --format json")),
     "status": Help(("organismctl status", "organismctl status --from seen.json --format json")),

@@ -66,8 +66,25 @@ def init(
             help="Who admits to the committee: an ed25519 key; else one is made.",
         ),
     ] = None,
+    from_peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-peer",
+            metavar="PEERID@HOST:PORT",
+            help="Draft from what this mosaik peer tells of its network; what it cannot tell is marked; repeatable.",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="ID", help="With --from-peer: the committee's group id.")
+    ] = None,
+    via: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--via", metavar="URL", help="With --from-peer: ask this node API each, where UDP is blocked."
+        ),
+    ] = None,
 ) -> None:
-    """Draft organism.toml and deployment.toml: from an example, from flags, or by asking."""
+    """Draft organism.toml and deployment.toml: from an example, from a live network, from flags, or by asking."""
     from organismctl.cli.output import emit, say
     from organismctl.errors import InputError, UsageError
 
@@ -75,6 +92,15 @@ def init(
         emit("\n".join(f"{key:<10} {text}" for key, text in EXAMPLES.items()))
         return
     _refuse_overwriting(folder)
+    if from_peer:
+        if any((example, node, spare, span)):
+            raise UsageError(
+                "--from-peer finds the nodes itself: no --from-example, --node, --spare, --span with it"
+            )
+        _from_peer(folder, from_peer, name, network, group, acl, via)
+        return
+    if group or via:
+        raise UsageError("--group and --via go with --from-peer")
     if example is not None:
         if any((name, network, node, spare, span, acl)):
             raise UsageError(
@@ -91,6 +117,68 @@ def init(
     for path in written:
         say(f"wrote {path}")
     _say_next(folder, example)
+
+
+def _from_peer(
+    folder: Path,
+    points: list[str],
+    name: str | None,
+    network: str | None,
+    group: str | None,
+    acl: str | None,
+    via: list[str] | None,
+) -> None:
+    """Both files from a look at the network; then what a person has still to fill in."""
+    from organismctl.cli.from_peer import draft_from, write_wire
+    from organismctl.cli.output import say
+    from organismctl.errors import UsageError
+
+    if network is None:
+        raise UsageError("--from-peer needs --network: the name, or its 64 hex, goes into organism.toml")
+    if group is not None and not _HEX.fullmatch(group):
+        raise UsageError(f"--group {group[:80]!r} is not 64 hex")
+    known = _issuer_key(acl) if acl is not None else None
+    drafted = draft_from(points, name=_name(name), network=network, group=group, acl=known, via=via)
+    written, missing = write_wire(folder, drafted)
+    for path in written:
+        say(f"wrote {path}")
+    for problem in missing:
+        say(f"  to fill in: {problem}")
+    say(
+        "next: fill in what is marked `# ?`, then organismctl fingerprint show && organismctl check committee"
+    )
+
+
+def _name(name: str | None) -> str:
+    """The organism's name; asked when it is not given.
+
+    Raises:
+        UsageError: It is none.
+    """
+    from organismctl.cli.output import ask
+    from organismctl.errors import UsageError
+
+    if name is None:
+        name = ask("the organism's public name, such as acme.settlement")
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name[:80]!r} is no name", advice="letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _issuer_key(acl: str) -> tuple[str, str]:
+    """``ISSUER=KEY``.
+
+    Raises:
+        UsageError: It is not of that form.
+    """
+    from organismctl.errors import UsageError
+
+    issuer, equals, public = acl.partition("=")
+    if not equals or not _NAME.fullmatch(issuer) or not _HEX.fullmatch(public):
+        raise UsageError(
+            f"--acl {acl[:80]!r}", advice="such as --acl acme-admission=64 hex of an ed25519 key"
+        )
+    return issuer, public
 
 
 def _say_next(folder: Path, example: str | None) -> None:
@@ -132,10 +220,7 @@ def _draft(
     from organismctl.errors import UsageError
     from organismctl.files.drafts import Draft, example_nodes
 
-    if name is None:
-        name = ask("the organism's public name, such as acme.settlement")
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{name[:80]!r} is no name", advice="letters, digits, dots, dashes and underscores")
+    name = _name(name)
     if network is None:
         network = ask("mosaik's network", "mosaik.universe")
     if not nodes:
@@ -150,11 +235,7 @@ def _draft(
     if acl is None:
         key = _Key.make()
         return Draft(name, network, key.public, chosen, made), key
-    issuer, equals, public = acl.partition("=")
-    if not equals or not _NAME.fullmatch(issuer) or not _HEX.fullmatch(public):
-        raise UsageError(
-            f"--acl {acl[:80]!r}", advice="such as --acl acme-admission=64 hex of an ed25519 key"
-        )
+    issuer, public = _issuer_key(acl)
     return Draft(name, network, public, chosen, made, issuers=(issuer,)), None
 
 
