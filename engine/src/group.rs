@@ -171,6 +171,12 @@ impl GroupCell {
         drop(handles);
     }
 
+    /// Peer and bond of every bond.
+    pub(crate) fn bonds(&self) -> Vec<(PeerId, Digest)> {
+        self.with(|group| group.bonds().iter().map(|bond| (*bond.peer().id(), bond.id())).collect())
+            .unwrap_or_default()
+    }
+
     /// Whether a peer in the catalog says that it is in the group, may be, and is not bonded.
     pub(crate) fn lacks(&self, catalog: &mosaik::discovery::Catalog) -> Vec<PeerId> {
         self.with(|group| {

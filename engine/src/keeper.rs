@@ -17,11 +17,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::entry::nudge_entry;
 use crate::network::{Shared, lock};
+use crate::subscription::FeedState;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
 const LONGEST_SYNC: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After how much silence a producer that no bond watches is looked for.
+const SILENCE: Duration = Duration::from_secs(10);
+/// mosaik's protocol that answers with the peer's own entry; its handshake is all that is used here.
+const PING: &[u8] = b"/mosaik/discovery/ping/1.0";
 
 /// A change of the local catalog that tells nobody anything, and makes every group and consumer look again.
 pub(crate) fn nudge(shared: &Shared) {
@@ -47,6 +52,11 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
                     keeper.ended(peer, synced);
                 }
             }
+            Some(ended) = keeper.probes.join_next(), if !keeper.probes.is_empty() => {
+                if let Ok((peer, reached)) = ended {
+                    keeper.probed(peer, reached);
+                }
+            }
             () = sleep(pause) => {}
             () = shared.poke.notified() => keeper.poked(),
         }
@@ -59,10 +69,24 @@ struct Attempt {
     running: bool,
 }
 
+/// What is known of the link to a peer, apart from subscriptions.
+struct Link {
+    bonds: BTreeSet<Digest>,
+    /// Whether there ever was one.
+    bonded: bool,
+    started_ms: Option<i64>,
+    reached: Option<bool>,
+    /// When it was last lost, or came back after that.
+    changed: Option<Instant>,
+    next_probe: Instant,
+}
+
 struct Keeper {
     shared: Arc<Shared>,
     syncs: JoinSet<(PeerId, bool)>,
+    probes: JoinSet<(PeerId, bool)>,
     attempts: HashMap<PeerId, Attempt>,
+    links: HashMap<PeerId, Link>,
     next_nudge: Instant,
     pause: Duration,
     missing: BTreeSet<PeerId>,
@@ -73,6 +97,8 @@ impl Keeper {
         Self {
             shared,
             syncs: JoinSet::new(),
+            probes: JoinSet::new(),
+            links: HashMap::new(),
             attempts: HashMap::new(),
             next_nudge: Instant::now(),
             pause: FIRST,
@@ -93,6 +119,7 @@ impl Keeper {
     /// Looks once; how long to wait before the next look.
     fn round(&mut self) -> Duration {
         let catalog = self.shared.discovery.catalog();
+        self.watch(&catalog);
         let unlinked = self.unlinked(&catalog);
         let unseen = self.unseen(&catalog);
         let missing: BTreeSet<PeerId> = unlinked.union(&unseen).copied().collect();
@@ -114,6 +141,76 @@ impl Keeper {
         }
         self.missing = missing;
         jittered(FIRST)
+    }
+
+    /// Has connections begun anew that cannot have outlived what happened to the link since.
+    fn watch(&mut self, catalog: &Catalog) {
+        let feeds: Vec<(PeerId, Arc<FeedState>)> = lock(&self.shared.feeds)
+            .iter()
+            .filter_map(|feed| feed.upgrade())
+            .filter_map(|feed| feed.only.map(|peer| (peer, feed)))
+            .collect();
+        let bonds: Vec<(PeerId, Digest)> = lock(&self.shared.groups)
+            .iter()
+            .filter_map(|group| group.upgrade())
+            .flat_map(|group| group.bonds())
+            .collect();
+        let peers: BTreeSet<PeerId> = feeds.iter().map(|(peer, _)| *peer).collect();
+        self.links.retain(|peer, _| peers.contains(peer));
+        for peer in peers {
+            let held = bonds.iter().filter(|(other, _)| *other == peer).map(|(_, bond)| *bond).collect();
+            let started = catalog.get_signed(&peer).map(|entry| entry.started_at().timestamp_millis());
+            self.link(peer).see(held, started);
+        }
+        for (peer, feed) in feeds {
+            let link = self.link(peer);
+            let silent = link.bonds.is_empty() && feed.silence() > SILENCE;
+            if matches!((link.started_ms, feed.started_ms()), (Some(now), Some(then)) if now != then) {
+                feed.restart();
+            } else if let Some(changed) = link.changed {
+                feed.renew(changed.into_std());
+            }
+            if silent {
+                self.probe(peer);
+            }
+        }
+    }
+
+    fn link(&mut self, peer: PeerId) -> &mut Link {
+        self.links.entry(peer).or_insert_with(|| Link {
+            bonds: BTreeSet::new(),
+            bonded: false,
+            started_ms: None,
+            reached: None,
+            changed: None,
+            next_probe: Instant::now(),
+        })
+    }
+
+    /// Whether a silent peer is still there, when no bond with it tells: one QUIC handshake.
+    fn probe(&mut self, peer: PeerId) {
+        let link = self.link(peer);
+        if Instant::now() < link.next_probe {
+            return;
+        }
+        link.next_probe = Instant::now() + SILENCE;
+        let shared = Arc::clone(&self.shared);
+        self.probes.spawn(async move {
+            let address = shared.ways_to(peer).await;
+            let reached = timeout(PATIENCE, shared.local.endpoint().connect(address, PING)).await;
+            (peer, matches!(reached, Ok(Ok(_))))
+        });
+    }
+
+    fn probed(&mut self, peer: PeerId, reached: bool) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            if link.reached.replace(reached).is_some_and(|before| before != reached) {
+                link.changed = Some(Instant::now());
+            }
+            if !reached {
+                link.next_probe = Instant::now() + FIRST;
+            }
+        }
     }
 
     /// Peers that something of ours is not connected to.
@@ -194,6 +291,20 @@ async fn join_gossip(shared: &Arc<Shared>, address: EndpointAddr) {
 /// Resolves once the node closes.
 pub(crate) async fn until_closing(mut closing: watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
+}
+
+impl Link {
+    fn see(&mut self, bonds: BTreeSet<Digest>, started_ms: Option<i64>) {
+        if self.bonds != bonds {
+            // The first bond changes nothing about a connection that is there already.
+            if self.bonded {
+                self.changed = Some(Instant::now());
+            }
+            self.bonded |= !bonds.is_empty();
+            self.bonds = bonds;
+        }
+        self.started_ms = started_ms;
+    }
 }
 
 fn jittered(pause: Duration) -> Duration {

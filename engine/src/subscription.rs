@@ -22,12 +22,17 @@ const LOOK: Duration = Duration::from_millis(200);
 /// it spent in retransmission pauses that outlast a cut.
 const STUCK: Duration = Duration::from_secs(4);
 
+/// How long after a change of the link its own connections are given to recover.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// One mosaik consumer; a subscription with `only` has one a peer, so that one of them can be begun anew
 /// without losing what the others send.
 pub(crate) struct FeedState {
     pub(crate) only: Option<PeerId>,
     channels: Mutex<Vec<ChannelInfo>>,
     connecting_since: Mutex<Option<Instant>>,
+    // The last moment at which the connection was known to work: an item, or the connecting itself.
+    sign: Mutex<Instant>,
     again: Notify,
     stop: Notify,
 }
@@ -42,6 +47,45 @@ impl FeedState {
     /// The producer that the feed is for and that it is not connected to.
     pub(crate) fn lacks(&self) -> Option<PeerId> {
         self.only.filter(|peer| !self.producers().contains(peer))
+    }
+
+    /// How long nothing has shown that the connection works.
+    pub(crate) fn silence(&self) -> Duration {
+        lock(&self.sign).elapsed()
+    }
+
+    /// Begins anew when the link to the producer changed after the last sign of life: a cut leaves
+    /// connections that look alive on one side only, for as long as QUIC's own patience lasts.
+    pub(crate) fn renew(&self, changed: Instant) {
+        let mut sign = lock(&self.sign);
+        if *sign < changed && changed.elapsed() > SETTLING && !self.producers().is_empty() {
+            *sign = Instant::now();
+            self.again.notify_one();
+        }
+    }
+
+    /// Begins anew.
+    pub(crate) fn restart(&self) {
+        self.alive();
+        self.again.notify_one();
+    }
+
+    /// When the process that it is connected to says that it was started.
+    pub(crate) fn started_ms(&self) -> Option<i64> {
+        let channels = lock(&self.channels);
+        channels.first().map(|channel| channel.peer().started_at().timestamp_millis())
+    }
+
+    fn look(&self, consumer: &Consumer<Raw>) {
+        let before = self.producers();
+        *lock(&self.channels) = consumer.producers().collect();
+        if self.producers().iter().any(|peer| !before.contains(peer)) {
+            self.alive();
+        }
+    }
+
+    fn alive(&self) {
+        *lock(&self.sign) = Instant::now();
     }
 
     /// Begins anew when an attempt to connect takes too long and nothing else is connected.
@@ -106,6 +150,7 @@ impl Subscription {
                         only,
                         channels: Mutex::default(),
                         connecting_since: Mutex::default(),
+                        sign: Mutex::new(Instant::now()),
                         again: Notify::new(),
                         stop: Notify::new(),
                     }),
@@ -170,10 +215,13 @@ impl Feed {
             loop {
                 tokio::select! {
                     item = consumer.recv() => match item {
-                        Some(Raw(item)) => self.inbox.put(&self.lane, item),
+                        Some(Raw(item)) => {
+                            self.state.alive();
+                            self.inbox.put(&self.lane, item);
+                        }
                         None => return self.ended(),
                     },
-                    _ = look.tick() => *lock(&self.state.channels) = consumer.producers().collect(),
+                    _ = look.tick() => self.state.look(&consumer),
                     () = self.state.again.notified() => break,
                     () = self.state.stop.notified() => return self.ended(),
                     () = until_closing(closing.clone()) => return self.ended(),

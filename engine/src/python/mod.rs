@@ -89,7 +89,7 @@ fn seconds(value: f64, name: &str) -> PyResult<Duration> {
 /// Golden vectors out of mosaik's own types, as JSON.
 #[pyfunction]
 fn vectors(py: Python<'_>, seed: u64, count: usize) -> PyResult<String> {
-    quick(py, || crate::vectors(seed, count))
+    wait(py, crate::vectors(seed, count))
 }
 
 /// Closes every network that is still open; runs at the interpreter's exit.
@@ -98,9 +98,21 @@ fn _close_all(py: Python<'_>) -> PyResult<()> {
     network::close_all(py)
 }
 
+/// `ORGANISMCTL_ENGINE_LOG=debug` (or a filter of tracing's) shows on standard error what mosaik and iroh say.
+fn log_where_asked() {
+    let Ok(filter) = std::env::var("ORGANISMCTL_ENGINE_LOG") else { return };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    // A second import finds one set: that is as good.
+    let _ = subscriber.try_init();
+}
+
 #[pymodule]
 fn organismctl_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    log_where_asked();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MOSAIK_VERSION", MOSAIK_VERSION)?;
     module.add("EngineError", py.get_type::<EngineError>())?;
