@@ -12,7 +12,6 @@ Decoding is :mod:`organismctl.identity.peer_entry_decoding`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,13 +29,13 @@ MAX_ENTRIES = 20_000
 INLINE_CUSTOM = 30
 """Up to here iroh keeps a custom address inline, in a fixed 30 bytes."""
 
-_SEMVER = re.compile(
-    r"(?:0|[1-9]\d{0,19})(?:\.(?:0|[1-9]\d{0,19})){2}"
+_SEMVER = (
+    r"(?a:(?:0|[1-9]\d{0,19})(?:\.(?:0|[1-9]\d{0,19})){2}"
     r"(?:-(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*)?"
-    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
-    re.ASCII,
+    r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?)"
 )
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})")
+"""semver.org's grammar; compiled when a version needs it, which a released one does not."""
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +176,8 @@ def parse_address(text: str) -> tuple[str, int]:
     if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) <= 65535:
         raise ValueError("not HOST:PORT with a port from 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
+        import ipaddress
+
         return str(ipaddress.IPv6Address(host[1:-1])), int(port)
     if ":" in host:
         raise ValueError("an IPv6 address stands in brackets: [::1]:7301")
@@ -187,7 +188,9 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def is_protocol(text: str) -> bool:
     """Whether a text is a version as mosaik writes its own (semver)."""
-    return _SEMVER.fullmatch(text) is not None
+    if text == PROTOCOL:
+        return True
+    return re.fullmatch(_SEMVER, text) is not None
 
 
 def encode_entry(entry: PeerEntry) -> bytes:
@@ -292,6 +295,8 @@ def custom_order(custom: tuple[int, bytes]) -> tuple[int, bool, int, bytes]:
 
 def _socket(text: str) -> tuple[bytes, int]:
     """The bytes and the port of a socket address; names have no encoding."""
+    import ipaddress
+
     host, _, port = text.rpartition(":")
     try:
         number = int(port)

@@ -11,7 +11,7 @@ import atexit
 import concurrent.futures
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from organismctl.observe.wire.faults import WireError
@@ -24,17 +24,22 @@ _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def run(work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+def run(
+    work: Coroutine[Any, Any, T], timeout_s: float, *, meanwhile: Callable[[], object] | None = None
+) -> T:
     """Run to the end in the background loop, from whatever thread.
 
     Args:
         work: What bounds itself to less than ``timeout_s``.
         timeout_s: The last resort.
+        meanwhile: Done in this thread first, while the network is waited for.
 
     Raises:
         WireError: It took longer, or the process is about to end.
     """
     future = asyncio.run_coroutine_threadsafe(work, _started())
+    if meanwhile is not None:
+        meanwhile()
     try:
         return future.result(timeout_s)
     except concurrent.futures.TimeoutError as exc:

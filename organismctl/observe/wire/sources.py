@@ -88,10 +88,15 @@ def look_catalogs(
 
     points = list(dict.fromkeys(entry_points))
     try:
-        tellings = run(ask_all(points, deadline_s), deadline_s + MARGIN_S)
+        tellings = run(ask_all(points, deadline_s), deadline_s + MARGIN_S, meanwhile=_load_what_follows)
     except WireError as exc:
         tellings = [Telling(point, f"wire {point}", exc, now_ms(), 0) for point in points]
     return facts_of(tellings, network, now_ms(), expected=expected, observer=observer.peer_id)
+
+
+def _load_what_follows() -> None:
+    """What checks the catalogs loads while they are on their way."""
+    import organismctl.identity.peer_entry_decoding  # noqa: F401
 
 
 @dataclass(frozen=True, slots=True)
