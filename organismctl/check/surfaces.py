@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from organismctl.identity.config import Json, Surface
     from organismctl.observe.snapshot import Fact
 
-MAP_KEY, MAP_VALUE = "u64", "organismctl_engine::surface::SurfaceItem"
+MAP_KEY, MAP_VALUE = "u64", "organismctl_engine::SurfaceItem"
 """rustc's paths of the types of a map surface; they are in its group id."""
 
 
