@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -148,6 +149,12 @@ class Fleet(Committee):
         """See the base; a node that the tool started counts too."""
         return super().runs(name) or (name in self.detached and bool(look(self.data(name)).running))
 
+    def _end(self, sign: signal.Signals, names: Sequence[str], patience: float = 20) -> None:
+        for name in self.detached & set(names):
+            stop(self.data(name), patience=patience)
+        self.detached -= set(names)
+        super()._end(sign, [name for name in names if name in self.processes], patience)
+
     def tool(self, *argv: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run the command-line tool as the operator does, from the root namespace."""
         return subprocess.run(
@@ -172,10 +179,12 @@ def fleet(folder: Path, count: int = 3, spares: int = 0) -> Iterator[Fleet]:
             made.agree(at_least=3)
             yield made
         finally:
-            made.close()
-            for name in made.names:
-                if made.data(name).is_dir():
-                    stop(made.data(name), patience=1.0)
+            try:
+                made.close()
+            finally:
+                for name in made.names:
+                    if made.data(name).is_dir():
+                        stop(made.data(name), patience=1.0)
 
 
 @contextlib.contextmanager
