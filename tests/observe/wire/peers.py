@@ -11,8 +11,11 @@ from typing import Any
 
 import iroh
 
+from organismctl.identity.peer import sign
 from organismctl.identity.peer_entry import EntryPoint, encode_catalog
+from organismctl.identity.surface_item import Fact, RetirementMarker, SurfaceItem, certificate, encode_item
 from organismctl.observe.wire.frames import FrameDecoder, frame
+from tests.identity.entries import peer as fake_peer
 from tests.identity.entries import seed as fake_seed
 
 SYNC = b"/mosaik/discovery/sync/1.0"
@@ -174,3 +177,17 @@ def closing(code: int) -> Behaviour:
         visit.close(code)
 
     return close
+
+
+def item(seq: int, body: Fact | RetirementMarker | None = None) -> bytes:
+    """A surface item with one signature, which proves nothing."""
+    marks = {fake_peer("a"): sign(fake_seed("a"), b"anything")}
+    return encode_item(SurfaceItem(seq, seq + 100, body or Fact(b"%d" % seq), certificate(1, marks)))
+
+
+async def flood(visit: Visit) -> None:
+    """A producer that admits everybody and never stops."""
+    await visit.send(visit.first)
+    block = frame(item(1)) * 500
+    while True:
+        await visit.raw(block)

@@ -1,6 +1,7 @@
 """Looks at entry points that behave, and at those that do not: real QUIC on loopback."""
 
 import asyncio
+import random
 import socket
 import time
 from dataclasses import replace
@@ -162,6 +163,24 @@ def test_a_catalog_that_is_none_is_a_problem_not_an_error(body):
     assert only(facts, CATALOG).value["entries"] == 0
     assert only(facts, CATALOG).value["problems"]
     assert not only(facts, PEER).seen
+
+
+def test_whatever_bytes_come_there_is_a_fact():
+    chance = random.Random(7)
+    answers = [chance.randbytes(chance.choice([1, 3, 4, 5, 40, 4000])) for _ in range(30)]
+    answers += [len(body).to_bytes(4, "big") + body for body in answers[:15]]
+    waiting = iter(answers)
+
+    async def anything(visit: Visit) -> None:
+        await visit.raw(next(waiting))
+        await visit.finish()
+
+    with running("a", {SYNC: anything}) as a:
+        for _ in answers:
+            facts = look(a.point)
+            assert not only(facts, PEER).seen
+            told = only(facts, CATALOG)
+            assert told.cause == MALFORMED or told.value["problems"]
 
 
 def test_a_catalog_in_pieces_and_more_behind_it():

@@ -36,7 +36,7 @@ from organismctl.observe.wire import (
     facts_of,
 )
 from tests.identity.entries import seed
-from tests.observe.wire.test_subscription import item
+from tests.observe.wire.peers import item
 from tests.support.committee import wait_for
 from tests.support.mosaik import require_engine
 

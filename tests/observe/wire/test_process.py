@@ -4,6 +4,9 @@ import subprocess
 import sys
 import textwrap
 
+from tests.identity.entries import NETWORK, signed
+from tests.observe.wire.peers import STREAMS, SYNC, flood, running, telling
+
 HEAVY = ("iroh", "asyncio", "cryptography", "ssl", "concurrent.futures")
 
 
@@ -39,3 +42,21 @@ def test_a_process_ends_cleanly_amid_a_look():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["wire.catalog", "wire.peer", "wire.stream"]
+
+
+def test_a_process_ends_cleanly_amid_a_subscription_that_floods():
+    with running("p", {SYNC: telling(signed("p")), STREAMS: flood}) as p:
+        done = run(
+            f"""
+            from organismctl.identity.peer_entry import EntryPoint
+            from organismctl.observe.look import observe
+            from organismctl.observe.wire import Observer, StreamSource
+            point, network = EntryPoint.parse("{p.point}"), bytes.fromhex("{NETWORK.hex()}")
+            sources = [
+                StreamSource(point, network, bytes(32), observer, listen_s=60)
+                for observer in (Observer(), Observer(bytes(32)))
+            ]
+            print(len([fact for fact in observe(sources, deadline_s=2).facts if not fact.seen]))
+            """
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")

@@ -7,15 +7,10 @@ import time
 import pytest
 
 from organismctl.identity.digest import h
-from organismctl.identity.peer import sign
 from organismctl.identity.peer_entry import PeerTicket, read_catalog
 from organismctl.identity.surface_item import (
-    Fact,
     RetirementMarker,
-    SurfaceItem,
-    certificate,
     decode_item,
-    encode_item,
 )
 from organismctl.observe.look import now_ms, observe
 from organismctl.observe.snapshot import MALFORMED, OBSERVER, UNREACHABLE
@@ -24,14 +19,21 @@ from organismctl.observe.wire.faults import CLOSE_CODES
 from organismctl.observe.wire.frames import MAX_DATUM
 from organismctl.observe.wire.observer import OBSERVER_TAG
 from tests.identity.entries import NETWORK, peer, seed, signed
-from tests.observe.wire.peers import STREAMS, SYNC, Peer, Visit, closing, running, saying, streaming, telling
+from tests.observe.wire.peers import (
+    STREAMS,
+    SYNC,
+    Peer,
+    Visit,
+    closing,
+    flood,
+    item,
+    running,
+    saying,
+    streaming,
+    telling,
+)
 
 STREAM_ID = h(b"a stream")
-
-
-def item(seq: int, body: Fact | RetirementMarker | None = None) -> bytes:
-    marks = {peer("a"): sign(seed("a"), b"anything")}
-    return encode_item(SurfaceItem(seq, seq + 100, body or Fact(b"%d" % seq), certificate(1, marks)))
 
 
 def producer(behaviour):
@@ -142,14 +144,6 @@ def test_a_producer_of_another_network_is_named_as_such():
     assert fact.reason == (
         f"it is on network {h(b'another network').hex()[:10]}, not on {NETWORK.hex()[:10]}, which was asked for"
     )
-
-
-async def flood(visit: Visit) -> None:
-    await visit.send(visit.first)
-    datum = item(1)
-    block = (len(datum).to_bytes(4, "big") + datum) * 500
-    while True:
-        await visit.raw(block)
 
 
 async def trickle(visit: Visit) -> None:
