@@ -13,6 +13,7 @@ from organismctl.check.committee_wire import wire_rows
 from organismctl.check.finding import Finding, Status
 from organismctl.check.node_told import Told
 from organismctl.check.values import duration, listed, plural, source
+from organismctl.check.wire_view import WireView, wire_view
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
@@ -34,26 +35,27 @@ def check_committee(scope: Scope) -> list[Finding]:
             finding("CHECK-INCOMPLETE", None, COMMITTEE, f"{scope.deployment.file} has no node on the roster")
         ]
     limits = scope.deployment.thresholds
+    wire = wire_view(scope.snapshot, scope.organism.config.network)
     rows: list[Finding] = []
     for one in (*view.members, *view.others):
-        rows += _node(one, view, limits)
+        rows += _node(one, view, limits, wire)
     rows += [*_size(view), *_quorum(view), *_leader(view)]
     rows += [_bonds(one, told, view) for one, told in view.answering]
     rows += ledger_rows(scope, view, limits)
     rows += identity_rows(scope, view)
-    rows += wire_rows(scope, view)
+    rows += wire_rows(scope, view, wire)
     rows += _endings(view)
     return rows
 
 
-def _node(one: Seen, view: View, limits: Thresholds) -> Iterator[Finding]:
+def _node(one: Seen, view: View, limits: Thresholds, wire: WireView) -> Iterator[Finding]:
     """Whether a node could be seen, and what it says of itself."""
     refs = source(one.fact)
     if one.malformed is not None:
         yield finding("ANSWER-MALFORMED", None, one.name, one.malformed, sources=refs)
         return
     if one.told is None:
-        yield _unseen(one, view)
+        yield _unseen(one, view, wire)
         return
     took = one.fact.took_ms if one.fact is not None else None
     answered = "it answers" if took is None else f"it answered in {duration(took)}"
@@ -63,8 +65,18 @@ def _node(one: Seen, view: View, limits: Thresholds) -> Iterator[Finding]:
     yield from _clock(one, one.told, limits)
 
 
-def _unseen(one: Seen, view: View) -> Finding:
+def _unseen(one: Seen, view: View, wire: WireView) -> Finding:
     refs = source(one.fact)
+    reached = [door for door in wire.doors_of([one.peer_id]) if door.answered]
+    if reached and (one.fact is None or one.fact.cause == "not-asked"):
+        # An organism without our node API: it answers, though what only the API tells stays unknown.
+        return finding(
+            "MEMBER-UNREACHABLE",
+            Status.OK,
+            one.name,
+            "it answers on the wire; it has no url",
+            sources=reached[0].refs,
+        )
     if one.fact is None:
         return finding(
             "MEMBER-UNREACHABLE", None, one.name, "nobody asked it: deployment.toml does not have it"
@@ -75,7 +87,7 @@ def _unseen(one: Seen, view: View) -> Finding:
         return finding("ANSWER-MALFORMED", None, one.name, one.fact.reason or "malformed", sources=refs)
     life = view.life[one.peer_id]
     said = {Life.VOUCHED: "; a peer has a bond to it", Life.GONE: "; no peer that answers has a bond to it"}
-    summary = f"{one.fact.reason}{said.get(life, '')}"
+    summary = f"{one.fact.reason}{said.get(life, '')}" + ("; it answers on the wire" if reached else "")
     return finding("MEMBER-UNREACHABLE", None, one.name, summary, values={"life": life.value}, sources=refs)
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, Status
 from organismctl.check.group_variants import Known, explain
-from organismctl.check.values import listed, plural, short, source
-from organismctl.check.wire_view import Door, WirePeer, WireView, wire_view
+from organismctl.check.values import duration, listed, plural, short, source
+from organismctl.check.wire_view import Door, WirePeer, WireView
 
 if TYPE_CHECKING:
     from organismctl.check.committee_view import Seen, View
@@ -25,9 +25,12 @@ WIRE = "mosaik"
 """The subject of what is said of all peers together."""
 
 
-def wire_rows(scope: Scope, view: View) -> Iterator[Finding]:
+STALE_MS = 150_000
+"""A peer signs its entry anew every 45 s, give or take half; three times in a row are not left out by chance."""
+
+
+def wire_rows(scope: Scope, view: View, wire: WireView) -> Iterator[Finding]:
     """Everything that the network's catalog says about the committee; nothing when nobody looked."""
-    wire = wire_view(scope.snapshot, scope.organism.config.network)
     if not wire.asked:
         return
     ours = [one.peer_id for one in (*view.members, *view.others)]
@@ -88,11 +91,21 @@ def _member(scope: Scope, wire: WireView, one: Seen) -> Iterator[Finding]:
     status = Status.WARN if missed else Status.OK
     if missed:
         shown += f"; not by {listed([short_door(door) for door in missed])}"
+    age = _age(peer)
+    if age is not None and age > STALE_MS:
+        status, shown = Status.WARN, f"{shown}; its entry is {duration(age)} old: it is about to be forgotten"
     yield finding(
         "PEER-ABSENT", status, one.name, shown,
-        values={"told_by": [*peer.told_by], "missed_by": [*missed]}, sources=peer.refs,
+        values={"told_by": [*peer.told_by], "missed_by": [*missed], "age_ms": age}, limits={"age_ms": STALE_MS},
+        sources=peer.refs,
     )  # fmt: skip
     yield _group(scope, peer, one.name)
+
+
+def _age(peer: WirePeer) -> int | None:
+    """How old its entry was when it was seen, by both clocks."""
+    seen = peer.refs[0].seen_ms if peer.refs else None
+    return None if seen is None or peer.updated_ms is None else seen - peer.updated_ms
 
 
 def short_door(subject: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, From, Organism, Output
+from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, From, NoWire, Organism, Output, ViaNode
 
 if TYPE_CHECKING:
     from organismctl.cli.judging import Subject
@@ -27,11 +27,13 @@ def status(
     output: Output = None,
     from_: From = None,
     timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
 ) -> None:
     """Show identities, nodes, ledger, tickets, cards, changes under way; exit as `check all` would."""
     from organismctl.check.run import CHECKS, kinds_of, run_scope
     from organismctl.cli.check import kept
-    from organismctl.cli.judging import load_subject, now_ms, style, take_look
+    from organismctl.cli.judging import load_subject, now_ms, style, take_look, wire_look
     from organismctl.cli.output import emit
     from organismctl.errors import UsageError
     from organismctl.report.model import Named, Report
@@ -42,7 +44,10 @@ def status(
         raise UsageError(f"no format {format_!r}", advice="--format takes table or json")
     subject = load_subject(organism)
     names = list(CHECKS)
-    snapshot = kept(from_, subject) if from_ else take_look(subject, kinds_of(names), timeout)
+    if from_ is not None and (no_wire or via):
+        raise UsageError("--from shows what was seen: --no-wire and --via go with a look")
+    wire = wire_look(subject, no_wire=no_wire, via=via)
+    snapshot = kept(from_, subject) if from_ else take_look(subject, kinds_of(names), timeout, wire=wire)
     moment = snapshot.taken_ms if from_ else now_ms()
     scope = subject.scope(snapshot, moment)
     report = Report("status", Named.of(scope), run_scope(names, scope), moment, snapshot.taken_ms)

@@ -221,10 +221,12 @@ def _subscriptions(
 
 def _entry_points(deployment: Deployment) -> list[EntryPoint]:
     """Where a look at the wire begins: every node with an address, and the spanned members' peers."""
-    from organismctl.identity.peer_entry import EntryPoint
-
     texts = [f"{node.peer_id.hex()}@{node.address}" for node in deployment.nodes if node.address is not None]
     texts += [peer for side in deployment.spans for peer in side.peers]
+    if not texts:
+        return []
+    from organismctl.identity.peer_entry import EntryPoint
+
     return [EntryPoint.parse(text) for text in dict.fromkeys(texts)]
 
 

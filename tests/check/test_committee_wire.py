@@ -11,7 +11,7 @@ from organismctl.check.run import CHECKS, exit_of
 from organismctl.exits import Exit
 from organismctl.identity.digest import h
 from organismctl.identity.group_id import group_id_of
-from organismctl.observe.snapshot import DEFECT, MALFORMED, OBSERVER, Fact
+from organismctl.observe.snapshot import DEFECT, MALFORMED, NOT_ASKED, OBSERVER, Fact
 from tests.check.wire_worlds import (
     BETA_DOOR,
     CONFIG,
@@ -168,6 +168,29 @@ def test_a_peer_that_signed_two_entries_of_one_version_is_not_believed() -> None
     rows = judged([*network(without=["node-c"]), torn])
     row = pick(rows, "PEER-ABSENT", "node-c")
     assert (row.status, row.summary) == (Status.UNKNOWN, "it signed two different entries")
+
+
+def test_an_entry_that_is_not_signed_anew_warns() -> None:
+    rows = judged(network({"node-c": {"updated_ms": NOW_MS - 200_000}}))
+    row = pick(rows, "PEER-ABSENT", "node-c")
+    assert row.status is Status.WARN
+    assert "its entry is 3 min 20 s old" in row.summary
+
+
+def test_without_a_url_a_node_that_answers_on_the_wire_is_there() -> None:
+    silent = [
+        Fact.unseen("node.status", name, "node-api", "deployment.toml gives it no url", NOT_ASKED)
+        for name in NAMES
+    ]
+    rows = run("committee", [*silent, *network()], deployed=wired())
+    row = pick(rows, "MEMBER-UNREACHABLE", "node-a")
+    assert (row.status, row.summary) == (Status.OK, "it answers on the wire; it has no url")
+    assert pick(rows, "COMMITTEE-QUORUM").status is Status.UNKNOWN  # the wire shows no ledger
+    gone = [Fact.unseen("node.status", name, "node-api", "refused") for name in NAMES]
+    rows = run("committee", [*gone, *network()], deployed=wired())
+    row = pick(rows, "MEMBER-UNREACHABLE", "node-a")
+    assert row.status is Status.UNKNOWN
+    assert row.summary.endswith("it answers on the wire")
 
 
 _KEYS = st.sampled_from(
