@@ -105,4 +105,16 @@ WIRE: tuple[Code, ...] = (
         Exit.UNHEALTHY,
         "identity-drift",
     ),
+    Code(
+        "SPAN-HEARD",
+        "what a subscriber hears of a spanned member",
+        "The observer subscribed to a surface that organism.toml reads, with its own tickets. Nothing heard only "
+        "warns: listen longer than dark_after periods. A RetirementMarker as its last item says that nothing more "
+        "will come; whether it is genuine, its signatures say.",
+        "A refusal concerns the observer's ticket, not our nodes' ([observer] tickets in deployment.toml). A marker: "
+        "`organismctl surface verify` with its roster, then its replacement.",
+        Exit.UNHEALTHY,
+        "identity-drift",
+        default=Status.WARN,
+    ),
 )

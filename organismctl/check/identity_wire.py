@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.committee_wire import door_rows
 from organismctl.check.finding import Finding, Status
+from organismctl.check.heard import heard_row
 from organismctl.check.values import listed, plural, short
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def span_wire_rows(scope: Scope, wire: WireView, member: SpannedMember) -> Itera
     yield from door_rows(doors)
     for surface in member.surfaces:
         yield _surface(wire, doors, member, surface)
+        for fact in wire.streams:
+            stream, _, peer = fact.subject.partition("@")
+            if stream == surface.id.hex() and peer in named:
+                subject = f"{member.name} / {surface.name} @ {short(peer)}"
+                yield heard_row("SPAN-HEARD", fact, subject, ours=False)
 
 
 def _surface(wire: WireView, doors: list[Door], member: SpannedMember, surface: ReadSurface) -> Finding:

@@ -70,7 +70,12 @@ CHECKS: Mapping[str, Check] = {
             ("ticket.file", "node.tickets", *WIRE_KINDS),
             _tickets,
         ),
-        Check("identity", "are the spanned members what we pinned", ("span.card", *WIRE_KINDS), _identity),
+        Check(
+            "identity",
+            "are the spanned members what we pinned",
+            ("span.card", *WIRE_KINDS, "wire.stream"),
+            _identity,
+        ),
         Check(
             "committee",
             "is the committee whole, led and alike",

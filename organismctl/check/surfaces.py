@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, SourceRef, Status
-from organismctl.check.values import duration, hex_id, items, listed, short, source, table, text, whole
+from organismctl.check.heard import heard_row
+from organismctl.check.values import hex_id, items, listed, short, source, table, text, whole
 from organismctl.check.wire_view import WirePeer, WireView, wire_view
 from organismctl.identity.map_group import map_group_id
 
@@ -150,42 +151,11 @@ def _heard(scope: Scope, wire: WireView, surface: Surface, roster: list[Node]) -
         stream, _, peer = fact.subject.partition("@")
         if stream == found.hex():
             name = names.get(peer, short(peer))
-            yield heard_row(fact, f"{surface.name} @ {name}", _next_seq(scope, surface, names.get(peer)))
+            subject, seq = f"{surface.name} @ {name}", _next_seq(scope, surface, names.get(peer))
+            yield heard_row("SURFACE-HEARD", fact, subject, seq)
 
 
 def _next_seq(scope: Scope, surface: Surface, node: str | None) -> int | None:
     """What our own ledger says is next, by the node's own word."""
     fact = scope.snapshot.get("node.status", node) if node is not None else None
     return _by_word(scope, surface, node or "", fact).next_seq
-
-
-def heard_row(fact: Fact, subject: str, next_seq: int | None = None) -> Finding:
-    """What a subscription heard: items, rate, lag, a marker; or why nothing could be heard, and whose side it is."""
-    refs = source(fact)
-    if not fact.seen:
-        code = "OBSERVER-REFUSED" if fact.cause == "observer" else "SURFACE-HEARD"
-        return finding(code, Status.UNKNOWN, subject, fact.reason or "it was not heard", sources=refs)
-    told = table(fact.value)
-    count, last, seq = whole(told.get("items")) or 0, whole(told.get("last_ms")), whole(told.get("last_seq"))
-    lag = next_seq - 1 - seq if next_seq is not None and seq is not None else None
-    marker = told.get("marker")
-    values: dict[str, Json] = {key: one for key, one in told.items() if key != "marker"}
-    values |= {"lag": lag, "marker": {key: one for key, one in table(marker).items() if key != "item"}}
-    ended = text(table(told.get("ended")).get("what"))
-    if marker is not None:
-        summary = f"its last item is the RetirementMarker; {count} items heard"
-        return finding("SURFACE-HEARD", Status.OK, subject, summary, values=values, sources=refs)
-    if not count:
-        silent = "subscribed, and nothing came while listening" + (f"; it ended: {ended}" if ended else "")
-        return finding("SURFACE-HEARD", Status.WARN, subject, silent,
-                       values=values, sources=refs)  # fmt: skip
-    rate = told.get("rate_per_s")
-    shown = f"{count} items" + (f", {rate:.3g} per s" if isinstance(rate, int | float) else "")
-    if last is not None and fact.seen_ms is not None:
-        shown += f", the last {duration(fact.seen_ms - last)} before the end"
-    if lag is not None:
-        shown += f", {max(lag, 0)} behind the ledger"
-    if ended is not None:
-        shown += f"; it ended: {ended}"
-    status = Status.OK if ended is None else Status.WARN
-    return finding("SURFACE-HEARD", status, subject, shown, values=values, sources=refs)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, At, Deadline, From, NoWire, Organism, Output, ViaNode
+from organismctl.cli.judging import (
+    DEFAULT_DEADLINE,
+    At,
+    Deadline,
+    From,
+    Listen,
+    NoWire,
+    Organism,
+    Output,
+    ViaNode,
+)
 
 if TYPE_CHECKING:
     from organismctl.cli.judging import Subject
@@ -66,9 +76,10 @@ def identity(
     timeout: Deadline = DEFAULT_DEADLINE,
     no_wire: NoWire = False,
     via: ViaNode = None,
+    listen: Listen = None,
 ) -> None:
     """Judge each spanned member's published card against what organism.toml pins of it."""
-    _judge(["identity"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    _judge(["identity"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
 
 
 @app.command()
@@ -102,12 +113,7 @@ def surfaces(
     timeout: Deadline = DEFAULT_DEADLINE,
     no_wire: NoWire = False,
     via: ViaNode = None,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            "--listen", metavar="DURATION", help="Subscribe to each of our streams on each node so long."
-        ),
-    ] = None,
+    listen: Listen = None,
 ) -> None:
     """Judge our surfaces: served by which nodes, by which not; with --listen, what a subscriber hears."""
     _judge(["surfaces"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
@@ -139,11 +145,12 @@ def all_(
     timeout: Deadline = DEFAULT_DEADLINE,
     no_wire: NoWire = False,
     via: ViaNode = None,
+    listen: Listen = None,
 ) -> None:
     """Run every check over one look at the world."""
     from organismctl.check.run import CHECKS
 
-    _judge(list(CHECKS), organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    _judge(list(CHECKS), organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
 
 
 def _judge(
@@ -207,7 +214,7 @@ def judge(
         timeout: How long the look may take.
         no_wire: Whether mosaik's own network is left out.
         via: Nodes whose API is asked for its catalog instead of UDP.
-        listen: How long to listen to each of our streams.
+        listen: How long to subscribe to the streams that are judged.
         command: How the report names the command; ``check NAME`` when not given.
 
     Raises:
@@ -226,7 +233,7 @@ def judge(
     subject = load_subject(organism, needs_deployment=list(names) != ["fingerprint"])
     if from_ is not None and (no_wire or via or listen):
         raise UsageError("--from judges what was seen: --no-wire, --via and --listen go with a look")
-    wire = wire_look(subject, no_wire=no_wire, via=via, listen=listen)
+    wire = wire_look(subject, no_wire=no_wire, via=via, listen=listen, names=names)
     snapshot, moment, looked = _look(names, subject, from_, at, timeout, wire)
     scope = subject.scope(snapshot, moment)
     report = Report(

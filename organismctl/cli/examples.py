@@ -67,7 +67,7 @@ HELPS: dict[str, Help] = {
     "check tickets": Help(
         ("organismctl check tickets", "organismctl check tickets --at +7d --format prometheus"), _CHECK
     ),
-    "check identity": Help(("organismctl check identity",), _CHECK),
+    "check identity": Help(("organismctl check identity", "organismctl check identity --listen 30s"), _CHECK),
     "check committee": Help(
         ("organismctl check committee --via node-a", "organismctl check committee --from seen.json"), _CHECK
     ),

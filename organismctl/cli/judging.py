@@ -54,6 +54,14 @@ ViaNode = Annotated[
     list[str] | None,
     typer.Option("--via", metavar="NODE", help="Where UDP is blocked: ask this node's API; repeatable."),
 ]
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="DURATION",
+        help="Subscribe so long to the streams that are judged, with the observer's tickets.",
+    ),
+]
 DEFAULT_DEADLINE = "10s"
 
 
@@ -174,9 +182,21 @@ def _ask_binary(organism: LoadedOrganism, context: Context) -> tuple[Identity | 
 
 
 def wire_look(
-    subject: Subject, *, no_wire: bool = False, via: list[str] | None = None, listen: str | None = None
+    subject: Subject,
+    *,
+    no_wire: bool = False,
+    via: list[str] | None = None,
+    listen: str | None = None,
+    names: Collection[str] = ("surfaces", "identity"),
 ) -> WireLook:
     """How the wire is looked at, by the options.
+
+    Args:
+        subject: Whose wire.
+        no_wire: Not at all.
+        via: Through the APIs of these nodes.
+        listen: How long to subscribe to streams.
+        names: The checks that it is for: ``surfaces`` listens to our own streams, ``identity`` to spanned members'.
 
     Raises:
         UsageError: They contradict each other, or the time to listen is none.
@@ -190,10 +210,12 @@ def wire_look(
         raise UsageError("--listen needs UDP: a node's API tells the catalog, and no streams")
     if listen is None:
         return WireLook(no_wire, tuple(via or ()))
-    surfaces = subject.organism.config.surfaces
-    ids = subject.scope(empty(), now_ms()).identity
-    streams = [ids.surface_ids[one.name] for one in surfaces if ids and one.type == "stream"]
-    return WireLook(streams=tuple(streams), listen_s=seconds(listen, "--listen"))
+    streams: list[bytes] = []
+    identity = subject.scope(empty(), now_ms()).identity
+    if "surfaces" in names and identity is not None:
+        own = [one.name for one in subject.organism.config.surfaces if one.type == "stream"]
+        streams = [identity.surface_ids[name] for name in own if name in identity.surface_ids]
+    return WireLook(streams=tuple(streams), spans="identity" in names, listen_s=seconds(listen, "--listen"))
 
 
 def empty() -> Snapshot:

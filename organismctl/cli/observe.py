@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, NoWire, Organism, Output, ViaNode
+from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Listen, NoWire, Organism, Output, ViaNode
 
 if TYPE_CHECKING:
     from organismctl.observe.snapshot import Snapshot
@@ -32,12 +32,7 @@ def observe(
     timeout: Deadline = DEFAULT_DEADLINE,
     no_wire: NoWire = False,
     via: ViaNode = None,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            "--listen", metavar="DURATION", help="Subscribe to each of our streams on each node so long."
-        ),
-    ] = None,
+    listen: Listen = None,
 ) -> None:
     """Look at nodes, tickets, cards and the wire once; -o FILE keeps it for `check --from FILE`, with mode 0600.
 

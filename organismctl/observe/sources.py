@@ -35,12 +35,14 @@ class WireLook:
         leave_out: Not at all.
         via: Nodes whose API is asked instead of UDP; their names.
         streams: Streams of ours to subscribe to, 32 bytes each.
+        spans: Whether to subscribe to the streams of spanned members that we read.
         listen_s: Seconds to listen to each.
     """
 
     leave_out: bool = False
     via: Sequence[str] = ()
     streams: Sequence[bytes] = ()
+    spans: bool = False
     listen_s: float = 0.0
 
 
@@ -184,21 +186,46 @@ def _wire(
     timeout = min(TIMEOUT_S, max(deployment.thresholds.probe_timeout_ms / 1000, 1.0))
     sources: list[Source] = [WireSource(points, network, timeout_s=timeout, expected=expected)]
     if STREAM_KIND in kinds and look.listen_s > 0:
-        ours = {node.peer_id for node in deployment.nodes if node.roster and node.address is not None}
-        sources += _subscriptions(
-            network, deployment, look, [one for one in points if one.peer_id in ours], timeout
-        )
+        pairs = [
+            *_own_streams(deployment, look),
+            *(_span_streams(organism, deployment) if look.spans else ()),
+        ]
+        sources += _subscriptions(network, deployment, look.listen_s, pairs, timeout)
     return sources
 
 
+def _own_streams(deployment: Deployment, look: WireLook) -> Iterator[tuple[bytes, EntryPoint]]:
+    """Each of our streams at each node of the roster that has a mosaik address."""
+    from organismctl.identity.peer_entry import EntryPoint
+
+    for node in deployment.nodes:
+        if node.roster and node.address is not None:
+            point = EntryPoint.parse(f"{node.peer_id.hex()}@{node.address}")
+            yield from ((stream, point) for stream in look.streams)
+
+
+def _span_streams(organism: LoadedOrganism, deployment: Deployment) -> Iterator[tuple[bytes, EntryPoint]]:
+    """Each stream that we read of a spanned member, at each of its peers that deployment.toml names."""
+    from organismctl.identity.peer_entry import EntryPoint
+
+    for member in organism.config.span:
+        side = deployment.span(member.name)
+        for peer in side.peers if side is not None else ():
+            point = EntryPoint.parse(peer)
+            yield from ((surface.id, point) for surface in member.surfaces if surface.type == "stream")
+
+
 def _subscriptions(
-    network: bytes, deployment: Deployment, look: WireLook, points: Sequence[EntryPoint], timeout_s: float
+    network: bytes,
+    deployment: Deployment,
+    listen_s: float,
+    pairs: Sequence[tuple[bytes, EntryPoint]],
+    timeout_s: float,
 ) -> list[Source]:
-    """Each stream of each node; without an observer's files each says so, since the trouble is ours."""
+    """A subscription each; without an observer's files each says so, since the trouble is ours."""
     from organismctl.errors import OrganismError
     from organismctl.observe.wire.sources import StreamSource
 
-    pairs = [(stream, point) for stream in look.streams for point in points]
     try:
         observer = observer_of(deployment)
     except OrganismError as exc:
@@ -214,9 +241,7 @@ def _subscriptions(
             )
             for stream, point in pairs
         ]
-    return [
-        StreamSource(point, network, stream, observer, look.listen_s, timeout_s) for stream, point in pairs
-    ]
+    return [StreamSource(point, network, stream, observer, listen_s, timeout_s) for stream, point in pairs]
 
 
 def _entry_points(deployment: Deployment) -> list[EntryPoint]:

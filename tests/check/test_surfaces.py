@@ -11,7 +11,17 @@ from organismctl.exits import Exit
 from organismctl.identity.fingerprint import identity_of
 from organismctl.identity.map_group import map_group_id
 from organismctl.observe.snapshot import OBSERVER, Fact
-from tests.check.wire_worlds import BETA, BETA_DOOR, DOORS, SURFACE, network, peer_fact, shut, wired
+from tests.check.wire_worlds import (
+    BETA,
+    BETA_DOOR,
+    BETA_STREAM,
+    DOORS,
+    SURFACE,
+    network,
+    peer_fact,
+    shut,
+    wired,
+)
 from tests.check.worlds import (
     NAMES,
     NOW_MS,
@@ -155,3 +165,27 @@ def test_what_the_wire_cannot_tell_is_unknown(kind: str) -> None:
 def test_without_entry_points_nothing_is_said() -> None:
     rows = run("identity", [card(), *network()], deployed=wired(span=False))
     assert not [row for row in rows if row.code == "SPAN-UNSERVED"]
+
+
+def test_what_a_subscriber_hears_of_a_spanned_member() -> None:
+    def beta(value: Any = None, reason: str = "", cause: str = OBSERVER) -> Fact:
+        subject = f"{BETA_STREAM}@{BETA}"
+        if reason:
+            return Fact.unseen("wire.stream", subject, "wire", reason, cause)
+        return Fact("wire.stream", subject, value, "wire", seen_ms=NOW_MS)
+
+    subject = f"beta / facts @ {BETA[:10]}"
+    rows = spanned([*network(), beta({"items": 9, "rate_per_s": 3, "last_ms": NOW_MS - 10})])
+    assert pick(rows, "SPAN-HEARD", subject).status is Status.OK
+    marked = pick(
+        spanned([*network(), beta({"items": 1, "marker": {"seq": 7, "item": "bytes"}})]), "SPAN-HEARD"
+    )
+    assert marked.status is Status.WARN
+    assert marked.values["marker"] == {"seq": 7}
+    ended = {"items": 3, "ended": {"what": "it is shutting down (close code 204)"}}
+    assert "it is shutting down" in pick(spanned([*network(), beta(ended)]), "SPAN-HEARD").summary
+    assert pick(spanned([*network(), beta({"items": 0})]), "SPAN-HEARD").status is Status.WARN
+    refused = spanned([*network(), beta(reason="it does not admit the observer (close code 10403)")])
+    assert pick(refused, "OBSERVER-REFUSED", subject).status is Status.UNKNOWN
+    gone = spanned([*network(), beta(reason="no answer", cause="unreachable")])
+    assert pick(gone, "SPAN-HEARD").status is Status.UNKNOWN

@@ -153,6 +153,10 @@ def test_a_subscriber_hears_each_node(network: dict[str, Peer], capsys: pytest.C
     heard = {subject: row for (code, subject), row in rows.items() if code == "SURFACE-HEARD"}
     assert set(heard) == {f"facts @ {name}" for name in NAMES}
     assert {row["status"] for row in heard.values()} == {"warn"}
+    _, rows = judged(capsys, "identity", "--listen", "200ms")
+    (row,) = [row for (code, _), row in rows.items() if code == "SPAN-HEARD"]
+    assert row["subject"].startswith("beta / facts @ ")
+    assert not [code for code, _ in rows if code == "SURFACE-HEARD"]
 
 
 def test_through_a_node_where_udp_is_blocked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
