@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
 from organismctl.committee.command import CommandError, Observe, decode_command
@@ -17,6 +19,9 @@ from organismctl.committee.node.talk import Denied, Talk, VouchAsk, Vouched
 
 AT_ONCE = 16
 """Pointers that are resolved at once; more are answered when they are asked for again."""
+SILENT_S = 5.0
+"""On a surface without replay, members that say nothing of an event for this long stand for those that missed it."""
+REMEMBERED = 4096
 
 
 class Vouching:
@@ -48,11 +53,20 @@ class Vouching:
         self._send = send
         self._wake = wake
         self._asking: dict[Pointer, set[bytes]] = {}
+        self._missed: OrderedDict[Pointer, float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def request(self, pointer: Pointer, event: bytes, members: Iterable[bytes]) -> None:
         """Gather vouches: this node's own at once, the others' by asking."""
         me = self._settings.peer_id
+        members = tuple(members)
+        since = self._missed.get(pointer)
+        if since is not None and time.monotonic() - since >= SILENT_S and self._replays_not(pointer):
+            # One member went past it, and the rest is silent: it may be down, and the lane must not wait for it.
+            for peer in members:
+                self._driver.on_denied(pointer, peer)
+            del self._missed[pointer]
+            return
         if self._driver.knows(pointer):
             self._driver.on_vouch(pointer, self._vouch(pointer))
         for peer in members:
@@ -80,6 +94,9 @@ class Vouching:
     def on_denied(self, sender: bytes, denied: Denied) -> None:
         """A peer never can."""
         self._driver.on_denied(denied.pointer, sender)
+        self._missed.setdefault(denied.pointer, time.monotonic())
+        if len(self._missed) > REMEMBERED:
+            self._missed.popitem(last=False)
         self._wake()
 
     async def _answer_later(self, pointer: Pointer) -> None:
@@ -101,6 +118,13 @@ class Vouching:
         """Whether this node went past an event that it did not see, where nothing can be asked for again."""
         subscription = self._subscriptions.get(Input(pointer.stable_id, pointer.surface_id))
         return subscription is not None and subscription.passed(pointer.position)
+
+    def _replays_not(self, pointer: Pointer) -> bool:
+        """Whether the pointer is into a surface that nobody can be asked about."""
+        subscription = self._subscriptions.get(Input(pointer.stable_id, pointer.surface_id))
+        return subscription is not None and subscription.reader.passed(
+            subscription.seen.surface, pointer.position
+        )
 
     def _vouch(self, pointer: Pointer) -> Vouch:
         self._store.vouch(pointer_bytes(pointer))

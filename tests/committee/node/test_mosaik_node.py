@@ -192,7 +192,12 @@ def test_a_spanned_organism_is_read_from_its_stream(tmp_path: Path) -> None:
     with running_committee(tmp_path / "beta", organism="beta.ticker", carrier="mosaik") as beta:
         beta.agree(at_least=5)
         with reading(beta, **spanning(tmp_path / "acme", beta, endpoints=False)) as acme:
-            wait_for("observed", lambda: subscription(acme, "node-a").observed > 3, 90)
+            try:
+                wait_for("observed", lambda: subscription(acme, "node-a").observed > 3, 90)
+            except AssertionError as exc:
+                raise AssertionError(
+                    [(subscription(acme, name), acme.status(name)) for name in acme.names]
+                ) from exc
             seen = subscription(acme, "node-b")
             assert seen.state == "live"
             assert "a stream has no replay" in seen.reason
