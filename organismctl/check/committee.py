@@ -13,10 +13,10 @@ from organismctl.check.committee_wire import wire_rows
 from organismctl.check.finding import Finding, Status
 from organismctl.check.node_told import Told
 from organismctl.check.values import duration, listed, plural, source
-from organismctl.check.wire_view import WireView, wire_view
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
+    from organismctl.check.wire_view import WireView
     from organismctl.files.deployment import Thresholds
     from organismctl.identity.config import Json
 
@@ -35,15 +35,14 @@ def check_committee(scope: Scope) -> list[Finding]:
             finding("CHECK-INCOMPLETE", None, COMMITTEE, f"{scope.deployment.file} has no node on the roster")
         ]
     limits = scope.deployment.thresholds
-    wire = wire_view(scope.snapshot, scope.organism.config.network)
     rows: list[Finding] = []
     for one in (*view.members, *view.others):
-        rows += _node(one, view, limits, wire)
+        rows += _node(one, view, limits, scope.wire)
     rows += [*_size(view), *_quorum(view), *_leader(view)]
     rows += [_bonds(one, told, view) for one, told in view.answering]
     rows += ledger_rows(scope, view, limits)
     rows += identity_rows(scope, view)
-    rows += wire_rows(scope, view, wire)
+    rows += wire_rows(scope, view, scope.wire)
     rows += _endings(view)
     return rows
 

@@ -13,7 +13,6 @@ from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, Place, SourceRef, Status
 from organismctl.check.identity_wire import span_wire_rows
 from organismctl.check.values import hex_id, items, short, source, table, text
-from organismctl.check.wire_view import wire_view
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
@@ -27,11 +26,10 @@ _MOVES: dict[str, Json] = {"moves": ["fingerprint", "group_id"]}
 
 def check_identity(scope: Scope) -> list[Finding]:
     """A row per spanned member and question: by its card, and by the wire where deployment.toml leads there."""
-    wire = wire_view(scope.snapshot, scope.organism.config.network)
     return [
         row
         for index, member in enumerate(scope.organism.config.span)
-        for row in (*_member(scope, index, member), *span_wire_rows(scope, wire, member))
+        for row in (*_member(scope, index, member), *span_wire_rows(scope, scope.wire, member))
     ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from organismctl.check.wire_view import WireView, wire_view
 from organismctl.identity.fingerprint import Identity, identity_of
 from organismctl.identity.group_id import group_id_of, why_no_group_id
 
@@ -36,6 +37,7 @@ class Scope:
         group_unknown: Why there is no group id.
         secret_hash: ``H(group secret)``, here or in the lock, or ``None``.
         secret_readings: Misreadings of the group secret, in words, to their ``H``; empty when it is not here.
+        wire: The wire's facts of the snapshot, read once for all checks.
     """
 
     organism: LoadedOrganism
@@ -49,6 +51,7 @@ class Scope:
     group_unknown: str | None
     secret_hash: bytes | None = None
     secret_readings: Mapping[str, bytes] = field(default_factory=dict)
+    wire: WireView = field(default_factory=WireView)
 
 
 def make_scope(
@@ -90,5 +93,5 @@ def make_scope(
         group_unknown = why_no_group_id(organism.config, secret_hash, identity)
     return Scope(
         organism, snapshot, deployment, lock, now_ms, identity, identity_unknown, group_id, group_unknown,
-        secret_hash, secret_readings or {},
+        secret_hash, secret_readings or {}, wire_view(snapshot, organism.config.network),
     )  # fmt: skip

@@ -13,11 +13,11 @@ from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, SourceRef, Status
 from organismctl.check.heard import heard_row
 from organismctl.check.values import hex_id, items, listed, short, source, table, text, whole
-from organismctl.check.wire_view import WirePeer, WireView, wire_view
 from organismctl.identity.map_group import map_group_id
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
+    from organismctl.check.wire_view import WirePeer, WireView
     from organismctl.files.deployment import Node
     from organismctl.identity.config import Json, Surface
     from organismctl.observe.snapshot import Fact
@@ -56,7 +56,7 @@ def check_surfaces(scope: Scope) -> list[Finding]:
             finding("SURFACE-UNSERVED", Status.UNKNOWN, one.name, why)
             for one in scope.organism.config.surfaces
         ]
-    wire = wire_view(scope.snapshot, scope.organism.config.network)
+    wire = scope.wire
     rows: list[Finding] = []
     for surface in scope.organism.config.surfaces:
         seen = [_node(scope, wire, surface, node) for node in roster]

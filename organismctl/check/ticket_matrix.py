@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.finding import SourceRef
 from organismctl.check.values import hex_id, items, source, table, text, whole
-from organismctl.check.wire_view import WireTicket, unbase64, wire_view
+from organismctl.check.wire_view import WireTicket, unbase64
 from organismctl.identity.config import Issuer, SpannedMember
 from organismctl.identity.verdict import TicketVerdict
 
@@ -128,7 +128,7 @@ class Matrix:
         self._named = {(ticket.node, side.name) for side in sides for ticket in side.tickets}
         self._named |= {(node.name, self.own) for node in nodes if node.tickets}
         self._wired = {side.name for side in sides if side.peers}
-        self.wire = wire_view(scope.snapshot, config.network)
+        self.wire = scope.wire
         self._installed: dict[str, dict[str, dict[str, Mapping[str, object]]] | None] = {}
 
     @property

@@ -108,8 +108,8 @@ class WireView:
         unseen: Facts of peers that were asked about and are told by nobody, or not to be believed.
     """
 
-    doors: tuple[Door, ...]
-    peers: Mapping[str, WirePeer]
+    doors: tuple[Door, ...] = ()
+    peers: Mapping[str, WirePeer] = field(default_factory=dict)
     streams: tuple[Fact, ...] = ()
     unseen: Mapping[str, Fact] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,9 +10,13 @@ import typer
 from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Listen, NoWire, Organism, Output, ViaNode
 
 if TYPE_CHECKING:
-    from organismctl.observe.snapshot import Snapshot
+    from organismctl.observe.snapshot import Fact, Snapshot
     from organismctl.report.interface import Style
     from organismctl.report.model import Named
+
+SHOWN_PEERS = 40
+"""Peers of the network that the table names; a public network has thousands."""
+_HEX64 = re.compile(r"[0-9a-f]{64}")
 
 app = typer.Typer(
     help="Look at the world once, and keep what was seen.",
@@ -70,16 +75,22 @@ def _table(snapshot: Snapshot, named: Named, look: Style) -> str:
     """Every fact: what was seen, or why not; values are for the JSON form and the checks."""
     from organismctl.report.text import aligned, clean
 
-    rows = [
-        (
-            fact.kind,
-            fact.subject,
-            "seen" if fact.seen else (fact.cause or "not seen"),
-            f"{fact.source}: {fact.reason}" if fact.reason else fact.source,
-        )
-        for fact in snapshot.facts
-    ]
     head = clean(named.line()) + "\n\n"
-    if not rows:
+    if not snapshot.facts:
         return head + "nothing to look at: no deployment.toml, or it names no place to look\n"
-    return head + aligned(rows, ("KIND", "SUBJECT", "STATE", "SOURCE"), look.width)
+    peers = [fact for fact in snapshot.of("wire.peer") if fact.seen]
+    left_out = {id(fact) for fact in peers[SHOWN_PEERS:]}
+    rows = [_row(fact) for fact in snapshot.facts if id(fact) not in left_out]
+    page = head + aligned(rows, ("KIND", "SUBJECT", "STATE", "SOURCE"), look.width)
+    return page + (f"and {len(left_out)} more peers: --format json lists them\n" if left_out else "")
+
+
+def _row(fact: Fact) -> tuple[str, str, str, str]:
+    """A fact with its ids short, as everywhere in tables."""
+    state = "seen" if fact.seen else (fact.cause or "not seen")
+    where = f"{fact.source}: {fact.reason}" if fact.reason else fact.source
+    return fact.kind, _HEX64.sub(_ten, fact.subject), state, _HEX64.sub(_ten, where)
+
+
+def _ten(found: re.Match[str]) -> str:
+    return found[0][:10]

@@ -192,3 +192,16 @@ def test_the_observers_own_trouble_is_not_the_committees(
     assert row["status"] == "unknown"
     assert "observer.key" in row["summary"]
     assert rows["SURFACE-UNSERVED", "facts"]["status"] == "ok"  # a catalog needs nothing of the observer's
+
+
+def test_the_table_of_a_look_shows_ids_short(
+    network: dict[str, Peer], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("organismctl.cli.observe.SHOWN_PEERS", 2)
+    run(["observe"])
+    page = capsys.readouterr().out
+    assert PEERS["node-a"] not in page
+    assert PEERS["node-a"][:10] in page
+    assert "and 2 more peers" in page
+    assert network["beta"].point.address in page
