@@ -74,7 +74,7 @@ def _all(context: Context | None, trouble: str | None) -> Iterator[Surrounding]:
         return
     yield from _secrets(deployment)
     yield from _folders(deployment)
-    yield from _one_host(deployment)
+    yield from _carrier(deployment)
     yield from _nodes(deployment)
     yield from _spans(deployment)
 
@@ -215,12 +215,25 @@ def _ledger(node: Node, folder: Path) -> Iterator[Surrounding]:
         yield Surrounding(BAD, f"data of {node.name}", error.message, error.advice)
 
 
-def _one_host(deployment: Deployment) -> Iterator[Surrounding]:
+def _carrier(deployment: Deployment) -> Iterator[Surrounding]:
     if deployment.carrier == "loopback":
         yield Surrounding(
             WARN, "carrier", "loopback: all nodes on one host, replicas=1, tolerance=0",
-            "for rehearsal; a committee that must outlive a host needs another carrier",
+            'for rehearsal; a committee that must outlive a host needs carrier = "mosaik"',
         )  # fmt: skip
+        return
+    from organismctl.committee.carrier.mosaik_engine import load_engine
+
+    try:
+        engine = load_engine()
+    except OrganismError as error:
+        here = any(node.key and deployment.resolve(node.key).exists() for node in deployment.nodes)
+        # Who only looks from another host needs no extension.
+        yield Surrounding(BAD if here else WARN, "carrier", error.message, error.advice)
+        return
+    relay = deployment.mosaik.relay or "mosaik's own relays, on the internet"
+    detail = f"mosaik {engine.MOSAIK_VERSION} by organismctl-engine {engine.__version__}; relay: {relay}"
+    yield Surrounding(OK, "carrier", detail)
 
 
 def _nodes(deployment: Deployment) -> Iterator[Surrounding]:

@@ -157,3 +157,17 @@ def test_the_table_names_the_next_step(site: Path, capsys: pytest.CaptureFixture
     assert text.startswith("STATUS")
     assert "  next: node-a: is the node running there" in text
     assert text.endswith("exit 5\n")
+
+
+def test_the_carrier_and_what_it_needs(
+    site: Path, look: Callable[[int], Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "one host" in look(5)["carrier"]["detail"]
+    assert run(["committee", "init", "--carrier", "mosaik"]) == 0
+    monkeypatch.setattr("organismctl.committee.carrier.mosaik_engine.MODULE", "organismctl_engine_of_nowhere")
+    row = look(1)["carrier"]
+    assert row["status"] == "bad"
+    assert "make engine" in row["advice"]
+    for key in (site / "secrets").glob("*.key"):
+        key.rename(key.with_suffix(".elsewhere"))
+    assert look(5)["carrier"]["status"] == "warn"
