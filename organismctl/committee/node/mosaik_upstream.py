@@ -108,7 +108,8 @@ class WireReader:
         stream = self._open(surface)
         stream.order.begin(start)
         while True:
-            await self._read(surface, stream)
+            if stream.waiting and not stream.order.full:
+                await self._read(surface, stream)
             while (event := stream.order.take()) is not None:
                 yield event
                 if event.marker is not None:
@@ -156,18 +157,19 @@ class WireReader:
         )
 
     async def _read(self, surface: ReadSurface, stream: _Stream) -> None:
-        """Read what waits; what cannot be used is counted, and holds up nothing."""
-        while stream.waiting:
-            data = stream.waiting[0]
-            try:
-                event = await self._event(surface, stream, data)
-            except RefusedError as exc:
-                stream.refuse(str(exc))
-            else:
-                stream.order.put(event.position, event, time.monotonic())
-            # Only now, so that an endpoint that is away for a moment costs no item.
-            if stream.waiting and stream.waiting[0] is data:
-                stream.waiting.popleft()
+        """Read the first datum that waits; one that cannot be used is counted, and holds up nothing."""
+        data = stream.waiting[0]
+        try:
+            event = await self._event(surface, stream, data)
+        except RefusedError as exc:
+            stream.refuse(str(exc))
+        else:
+            stream.order.put(event.position, event, time.monotonic())
+        # Only now, so that an endpoint that is away for a moment costs no item.
+        if stream.waiting and stream.waiting[0] is data:
+            stream.waiting.popleft()
+        # A flood leaves the loop to the others in between.
+        await asyncio.sleep(0)
 
     async def _event(self, surface: ReadSurface, stream: _Stream, data: bytes) -> Event:
         if surface.decode is not None:

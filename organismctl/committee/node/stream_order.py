@@ -43,10 +43,8 @@ class StreamOrder(Generic[T]):
             self._since = None
 
     def put(self, seq: int, item: T, now: float) -> None:
-        """An item came; a repeat is dropped."""
-        if seq < self.next or seq in self._held:
-            return
-        if len(self._held) >= MAX_HELD:
+        """An item came; a repeat is dropped, and what comes while it is :attr:`full`."""
+        if seq < self.next or seq in self._held or self.full:
             return
         self._held[seq] = item
         if self._since is None:
@@ -68,7 +66,12 @@ class StreamOrder(Generic[T]):
             return False
         if self._since is None:
             self._since = now
-        return now - self._since >= PATIENCE_S or len(self._held) >= MAX_HELD
+        return now - self._since >= PATIENCE_S or self.full
+
+    @property
+    def full(self) -> bool:
+        """Whether no more early items are held: take, or skip, before the next one is put in."""
+        return len(self._held) >= MAX_HELD
 
     @property
     def gap(self) -> tuple[int, int]:
