@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, Status
-from organismctl.check.group_variants import Known, explain
 from organismctl.check.values import duration, listed, plural, short, source
 from organismctl.check.wire_view import Door, WirePeer, WireView
 
@@ -143,6 +142,11 @@ def _group(scope: Scope, peer: WirePeer, name: str) -> Finding:
         more = f", and {plural(beside, 'group')} beside it" if beside else ""
         return finding("GROUP-FORKED", Status.OK, name, f"it has joined {short(wanted)} as computed{more}",
                        values=values, limits=limits, sources=peer.refs)  # fmt: skip
+    if (old := _pending(scope)) is not None and old in peer.groups:
+        summary = f"it has joined {short(old)}, which is deployed; the accepted {short(wanted)} is not yet"
+        return finding(
+            "GROUP-FORKED", Status.WARN, name, summary, values=values, limits=limits, sources=peer.refs
+        )
     if not peer.groups:
         return finding("GROUP-FORKED", Status.BAD, name, f"it has joined no group; computed is {short(wanted)}",
                        values=values, limits=limits, sources=peer.refs)  # fmt: skip
@@ -156,8 +160,18 @@ def _group(scope: Scope, peer: WirePeer, name: str) -> Finding:
     return finding("GROUP-FORKED", Status.BAD, name, summary, values=values, limits=limits, sources=peer.refs)
 
 
+def _pending(scope: Scope) -> str | None:
+    """The deployed group id, while an accepted identity waits for its deployment."""
+    lock = scope.lock
+    if lock is None or lock.next is None or lock.deployed is None or lock.deployed.group_id is None:
+        return None
+    return lock.deployed.group_id.hex()
+
+
 def _likely(scope: Scope, peer: WirePeer) -> tuple[str, str, str] | None:
     """The mistake that makes one of the ids that are there."""
+    from organismctl.check.group_variants import Known, explain
+
     if scope.identity is None or scope.identity.machine_signature is None or scope.secret_hash is None:
         return None
     accepted = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from organismctl.check.finding import Finding, Status
 from organismctl.check.run import CHECKS, exit_of
 from organismctl.exits import Exit
+from organismctl.files.lock import LockFile
 from organismctl.identity.digest import h
 from organismctl.identity.group_id import group_id_of
 from organismctl.observe.snapshot import DEFECT, MALFORMED, NOT_ASKED, OBSERVER, Fact
@@ -27,7 +29,7 @@ from tests.check.wire_worlds import (
     shut,
     wired,
 )
-from tests.check.worlds import NAMES, NOW_MS, PEERS, SECRET_HASH, healthy, pick, run
+from tests.check.worlds import NAMES, NOW_MS, PEERS, SECRET_HASH, healthy, organism, pick, run, stanza
 
 
 def judged(facts: list[Fact], **how: Any) -> list[Finding]:
@@ -48,12 +50,8 @@ def test_without_a_look_at_the_wire_nothing_is_said_of_it() -> None:
 
 
 def test_a_forked_node_is_named_with_the_likely_field() -> None:
-    from dataclasses import replace
-
     tuned = replace(CONFIG, group=replace(CONFIG.group, heartbeat_ms=250))
     forked = (group_id_of(tuned, SECRET_HASH, IDENTITY) or b"").hex()
-    from tests.check.worlds import organism
-
     loaded = organism(('heartbeat = "500ms"', 'heartbeat = "250ms"'))
     # The file says 250 ms; node-b runs mosaik's default.
     rows = judged(
@@ -66,6 +64,18 @@ def test_a_forked_node_is_named_with_the_likely_field() -> None:
     assert "heartbeat is 500ms (mosaik's default)" in row.summary
     assert pick(rows, "GROUP-FORKED", "node-a").status is Status.OK
     assert exit_of(rows) is Exit.UNHEALTHY
+
+
+def test_what_is_deployed_while_the_next_identity_waits_is_no_fork() -> None:
+    old, new = organism(), organism(("quorum_of_offers = 2", "quorum_of_offers = 3"))
+    waiting = LockFile(deployed=stanza(old), next=stanza(new), group_secret_hash=SECRET_HASH)
+    row = pick(judged(network(), loaded=new, locked=waiting), "GROUP-FORKED", "node-a")
+    assert row.status is Status.WARN
+    assert "is not yet" in row.summary
+    gone = LockFile(deployed=stanza(old), group_secret_hash=SECRET_HASH)
+    row = pick(judged(network(), loaded=new, locked=gone), "GROUP-FORKED", "node-a")
+    assert row.status is Status.BAD
+    assert row.values["likely"] == "it runs the identity of organism.lock's deployed stanza"
 
 
 def test_an_unexplained_fork_and_a_node_in_no_group() -> None:
