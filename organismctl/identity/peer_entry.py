@@ -242,25 +242,25 @@ def read_entry(data: bytes) -> Signed:
     Raises:
         PostcardError: It is not one.
     """
-    from organismctl.identity.peer_entry_decoding import signed_at
+    from organismctl.identity.peer_entry_decoding import checked, unchecked_at
 
     data = bytes(data)
-    signed, end = signed_at(data, 0, {})
+    one, end = unchecked_at(data, 0)
     if end != len(data):
         raise PostcardError(f"{len(data) - end} trailing bytes")
-    return signed
+    return checked(one, {})
 
 
 def read_catalog(
-    data: bytes, *, max_entries: int = MAX_ENTRIES, known: dict[bytes, bool] | None = None
+    data: bytes, *, max_entries: int = MAX_ENTRIES, known: dict[bytes, bytes] | None = None
 ) -> Catalog:
     """Read a catalog, check every signature, and keep what may be trusted; never raises.
 
     Args:
         data: Postcard of a sequence of signed entries, from whomever.
         max_entries: How many are read; what follows is a problem.
-        known: Signatures that were checked already, filled as it goes: catalogs of one network are much alike,
-            and the check is what they cost.
+        known: Signatures that hold, by digest, filled as it goes: catalogs of one network are much alike, and
+            the check is what they cost.
     """
     from organismctl.identity.peer_entry_decoding import catalog_of
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -64,21 +65,41 @@ SMALL_ORDER = frozenset(
 them (``verify_strict`` of ed25519-dalek) where OpenSSL's does not."""
 
 
-def catalog_of(data: bytes, max_entries: int, known: dict[bytes, bool]) -> Catalog:
-    """See :func:`organismctl.identity.peer_entry.read_catalog`."""
-    entries: list[Signed] = []
-    problems: list[EntryProblem] = []
-    done = count = 0
+class Unchecked(NamedTuple):
+    """An entry as it stands there, its signature not yet checked."""
+
+    entry: PeerEntry
+    signature: bytes
+    digest: bytes
+    faults: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def catalog_of(data: bytes, max_entries: int, known: dict[bytes, bytes]) -> Catalog:
+    """See :func:`organismctl.identity.peer_entry.read_catalog`.
+
+    First everything is decoded, then everything is checked: in turns each would push the other out of the
+    processor's caches, and 10,000 entries would take a fifth longer.
+    """
+    read: list[Unchecked] = []
+    broken = ""
+    count = position = 0
     try:
         count, position = _varint(data, 0)
         for _ in range(min(count, max_entries)):
-            signed, position = signed_at(data, position, known)
-            _sort_out(signed, entries, problems)
-            done += 1
+            one, position = unchecked_at(data, position)
+            read.append(one)
     except PostcardError as exc:
-        left = f"entry {done + 1} of {count} is malformed, and nothing behind it can be read: {exc.message}"
-        return Catalog(tuple(entries), (*problems, EntryProblem(left)))
-    if count > max_entries:
+        broken = (
+            f"entry {len(read) + 1} of {count} is malformed, and nothing behind it can be read: {exc.message}"
+        )
+    entries: list[Signed] = []
+    problems: list[EntryProblem] = []
+    for one in read:
+        _sort_out(checked(one, known), entries, problems)
+    if broken:
+        problems.append(EntryProblem(broken))
+    elif count > max_entries:
         problems.append(EntryProblem(f"it claims {count} entries; the first {max_entries} were read"))
     elif position != len(data):
         problems.append(EntryProblem(f"{len(data) - position} bytes follow the last entry"))
@@ -96,13 +117,8 @@ def _sort_out(signed: Signed, entries: list[Signed], problems: list[EntryProblem
         entries.append(signed)
 
 
-def signed_at(data: bytes, start: int, known: dict[bytes, bool]) -> tuple[Signed, int]:
+def unchecked_at(data: bytes, start: int) -> tuple[Unchecked, int]:
     """The signed entry that begins at ``start``, and where it ends.
-
-    Args:
-        data: Where it stands.
-        start: Its first byte.
-        known: Results of earlier checks, under ``digest ‖ signature`` (the digest covers the peer id).
 
     Raises:
         PostcardError: The structure is broken.
@@ -113,12 +129,25 @@ def signed_at(data: bytes, start: int, known: dict[bytes, bool]) -> tuple[Signed
     stop = end + 64
     if stop > len(data):
         raise PostcardError("truncated in the signature")
-    signature, digest, peer = data[end:stop], h(data[start:end]), entry.peer_id
-    verified = known.get(digest + signature)
-    if verified is None:
-        strict = peer not in SMALL_ORDER and signature[:32] not in SMALL_ORDER
-        verified = known[digest + signature] = strict and _is_signed(peer, digest, signature)
-    return Signed(entry, signature, verified, digest, tuple(faults[:MAX_FAULTS]), tuple(left_out)), stop
+    digest = h(data[start:end])
+    return Unchecked(entry, data[end:stop], digest, tuple(faults[:MAX_FAULTS]), tuple(left_out)), stop
+
+
+def checked(one: Unchecked, known: dict[bytes, bytes]) -> Signed:
+    """The entry with the verdict on its signature.
+
+    Args:
+        one: The entry.
+        known: Signatures that hold, under their digest (which covers the peer id); filled as it goes.
+    """
+    entry, signature, digest, faults, left_out = one
+    peer = entry.peer_id
+    verified = known.get(digest) == signature
+    if not verified and peer not in SMALL_ORDER and signature[:32] not in SMALL_ORDER:
+        verified = _is_signed(peer, digest, signature)
+        if verified:
+            known[digest] = signature
+    return Signed(entry, signature, verified, digest, faults, left_out)
 
 
 def _is_signed(peer: bytes, digest: bytes, signature: bytes) -> bool:

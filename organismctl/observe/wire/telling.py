@@ -96,7 +96,7 @@ def facts_of(
     Returns:
         ``wire.catalog`` of each entry point, then ``wire.peer`` of each peer.
     """
-    known: dict[bytes, bool] = {}
+    known: dict[bytes, bytes] = {}
     end = time.monotonic() + seconds
     tolds = [
         _checked(telling if time.monotonic() < end else _unread(telling, seconds), network, now_ms, known)
@@ -120,7 +120,7 @@ def _unread(telling: Telling, seconds: float) -> Telling:
     return replace(telling, told=WireError(what))
 
 
-def _checked(telling: Telling, network: bytes | None, now_ms: int, known: dict[bytes, bool]) -> _Told:
+def _checked(telling: Telling, network: bytes | None, now_ms: int, known: dict[bytes, bytes]) -> _Told:
     """What may be trusted of one telling, and what is wrong with it."""
     told = _Told(telling)
     if not isinstance(telling.told, bytes):
