@@ -30,11 +30,10 @@ const PING: &[u8] = b"/mosaik/discovery/ping/1.0";
 
 /// A change of the local catalog that tells nobody anything, and makes every group and consumer look again.
 pub(crate) fn nudge(shared: &Shared) {
-    let network = *shared.local.network_id();
-    if let Ok(entry) = nudge_entry(shared.local.id(), network) {
+    if let (Ok(entry), Ok(discovery)) = (nudge_entry(shared.peer_id, shared.id), shared.discovery()) {
         let id = *entry.id();
-        shared.discovery.insert(entry);
-        shared.discovery.remove(id);
+        discovery.insert(entry);
+        discovery.remove(id);
     }
 }
 
@@ -118,7 +117,7 @@ impl Keeper {
 
     /// Looks once; how long to wait before the next look.
     fn round(&mut self) -> Duration {
-        let catalog = self.shared.discovery.catalog();
+        let Ok(catalog) = self.shared.discovery().map(|discovery| discovery.catalog()) else { return FIRST };
         self.watch(&catalog);
         let unlinked = self.unlinked(&catalog);
         let unseen = self.unseen(&catalog);
@@ -197,7 +196,10 @@ impl Keeper {
         let shared = Arc::clone(&self.shared);
         self.probes.spawn(async move {
             let address = shared.ways_to(peer).await;
-            let reached = timeout(PATIENCE, shared.local.endpoint().connect(address, PING)).await;
+            let Ok(endpoint) = shared.with(|network| network.local().endpoint().clone()) else {
+                return (peer, false);
+            };
+            let reached = timeout(PATIENCE, endpoint.connect(address, PING)).await;
             (peer, matches!(reached, Ok(Ok(_))))
         });
     }
@@ -236,7 +238,7 @@ impl Keeper {
         lock(&self.shared.bootstrap)
             .iter()
             .map(|peer| peer.id)
-            .filter(|id| *id != self.shared.local.id())
+            .filter(|id| *id != self.shared.peer_id)
             .filter(|id| {
                 catalog.get_signed(id).is_none_or(|entry| {
                     let age = chrono::Utc::now() - entry.updated_at();
@@ -282,7 +284,7 @@ impl Keeper {
 
 /// Gossip with the peer again; mosaik's future for that may not wander between threads.
 async fn join_gossip(shared: &Arc<Shared>, address: EndpointAddr) {
-    let discovery = shared.discovery.clone();
+    let Ok(discovery) = shared.discovery() else { return };
     let handle = tokio::runtime::Handle::current();
     let dial = move || handle.block_on(timeout(PATIENCE, discovery.dial(address)));
     let _ = tokio::task::spawn_blocking(dial).await;

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use mosaik::discovery::{Config as DiscoveryConfig, Discovery, SignedPeerEntry};
-use mosaik::iroh::{EndpointAddr, RelayMap, RelayMode, RelayUrl, SecretKey};
-use mosaik::network::LocalNode;
+use mosaik::iroh::{Endpoint, EndpointAddr, RelayMap, RelayMode, RelayUrl, SecretKey};
 use mosaik::tickets::Ticket;
 use mosaik::{Digest, Network, PeerId};
 use tokio::sync::Notify;
@@ -43,9 +42,11 @@ pub struct NodeConfig {
 
 /// What the parts of one node share.
 pub(crate) struct Shared {
-    pub(crate) network: Mutex<Option<Network>>,
-    pub(crate) local: LocalNode,
-    pub(crate) discovery: Discovery,
+    pub(crate) id: Digest,
+    pub(crate) peer_id: PeerId,
+    // Nothing else may keep a handle of mosaik's or iroh's for long: the port is free again only once the
+    // last of them is gone.
+    network: Mutex<Option<Network>>,
     pub(crate) relay: Option<RelayUrl>,
     pub(crate) announce: Duration,
     pub(crate) bootstrap: Mutex<Vec<Peer>>,
@@ -87,13 +88,16 @@ impl Node {
     /// The node's peer id.
     #[must_use]
     pub fn peer_id(&self) -> PeerId {
-        self.shared.local.id()
+        self.shared.peer_id
     }
 
     /// Where the node is reached directly, `address:port`.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<String> {
-        self.shared.local.addr().ip_addrs().map(ToString::to_string).collect()
+    ///
+    /// # Errors
+    ///
+    /// The network is closed.
+    pub fn addresses(&self) -> Result<Vec<String>, Error> {
+        self.shared.with(|network| network.local().addr().ip_addrs().map(ToString::to_string).collect())
     }
 
     /// Exchanges catalogs with a peer, and keeps it as one to start from.
@@ -111,28 +115,33 @@ impl Node {
 
     /// Publishes these tickets and no others: new ones are added before old ones go, so that a renewal
     /// never leaves a moment without one.
+    ///
+    /// # Errors
+    ///
+    /// The network is closed.
     pub fn set_tickets(&self, tickets: &[([u8; 32], Vec<u8>)]) -> Result<(), Error> {
-        self.shared.open()?;
-        self.shared.set_tickets(tickets);
-        Ok(())
+        self.shared.set_tickets(tickets)
     }
 
     /// Postcard of every signed entry in the catalog, the own one included.
     ///
     /// # Errors
     ///
-    /// None in practice.
+    /// The network is closed.
     pub fn catalog(&self) -> Result<Vec<u8>, Error> {
-        let catalog = self.shared.discovery.catalog();
+        let catalog = self.shared.discovery()?.catalog();
         let entries: Vec<&SignedPeerEntry> = catalog.iter_signed().collect();
         postcard::to_allocvec(&entries).map_err(|error| Error::failed(error.to_string()))
     }
 
     /// The peers in the catalog.
-    #[must_use]
-    pub fn peers(&self) -> Vec<PeerId> {
-        let catalog = self.shared.discovery.catalog();
-        catalog.signed_peers().map(|entry| *entry.id()).collect()
+    ///
+    /// # Errors
+    ///
+    /// The network is closed.
+    pub fn peers(&self) -> Result<Vec<PeerId>, Error> {
+        let catalog = self.shared.discovery()?.catalog();
+        Ok(catalog.signed_peers().map(|entry| *entry.id()).collect())
     }
 
     /// Leaves everything and closes the node; again is a no-op.
@@ -173,6 +182,10 @@ impl Shared {
         lock(&self.network).as_ref().map(work).ok_or_else(|| Error::closed("network"))
     }
 
+    pub(crate) fn discovery(&self) -> Result<Discovery, Error> {
+        self.with(|network| network.discovery().clone())
+    }
+
     fn remember(&self, peer: &Peer) {
         let mut known = lock(&self.bootstrap);
         match known.iter_mut().find(|one| one.id == peer.id) {
@@ -186,7 +199,7 @@ impl Shared {
     /// One catalog exchange, bounded.
     pub(crate) async fn sync(&self, address: EndpointAddr, limit: Duration) -> Result<(), Error> {
         let peer = address.id.fmt_short().to_string();
-        match timeout(limit, self.discovery.sync_with(address)).await {
+        match timeout(limit, self.discovery()?.sync_with(address)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Error::failed(format!("catalogs were not exchanged with {peer}: {error}"))),
             Err(_) => Err(Error::timeout(&format!("the exchange of catalogs with {peer}"), limit)),
@@ -195,7 +208,8 @@ impl Shared {
 
     /// All ways to a peer: its entry's, and those that an operator named.
     pub(crate) async fn ways_to(&self, id: PeerId) -> EndpointAddr {
-        let listed = self.discovery.catalog().get_signed(&id).map(|entry| entry.address().clone());
+        let catalog = self.discovery().ok().map(|discovery| discovery.catalog());
+        let listed = catalog.and_then(|catalog| catalog.get_signed(&id).map(|entry| entry.address().clone()));
         let named = lock(&self.bootstrap).iter().find(|peer| peer.id == id).cloned();
         let base = match named {
             Some(peer) => peer.resolve(self.relay.as_ref()).await,
@@ -204,21 +218,23 @@ impl Shared {
         listed.map_or(base.clone(), |address| merge(&base, &address))
     }
 
-    fn set_tickets(&self, tickets: &[([u8; 32], Vec<u8>)]) {
+    fn set_tickets(&self, tickets: &[([u8; 32], Vec<u8>)]) -> Result<(), Error> {
+        let discovery = self.discovery()?;
         let wanted: Vec<Ticket> = tickets
             .iter()
             .map(|(class, data)| Ticket::new(Digest::from_bytes(*class), data.clone().into()))
             .collect();
         let ids: BTreeSet<Digest> = wanted.iter().map(Ticket::id).collect();
-        let present: BTreeSet<Digest> = self.discovery.me().tickets().keys().copied().collect();
+        let present: BTreeSet<Digest> = discovery.me().tickets().keys().copied().collect();
         for ticket in wanted {
             if !present.contains(&ticket.id()) {
-                self.discovery.add_ticket(ticket);
+                discovery.add_ticket(ticket);
             }
         }
         for gone in present.difference(&ids) {
-            self.discovery.remove_ticket(*gone);
+            discovery.remove_ticket(*gone);
         }
+        Ok(())
     }
 
     /// Order matters: groups first, time for their farewell, then the network, time for its own, then the
@@ -235,12 +251,25 @@ impl Shared {
         }
         lock(&self.outlets).close();
         sleep(grace.mul_f32(0.6)).await;
-        let network = lock(&self.network).take();
-        let endpoint = self.local.endpoint().clone();
+        let Some(network) = lock(&self.network).take() else { return };
+        let endpoint = network.local().endpoint().clone();
         drop(network);
         // mosaik gives its goodbye 500 ms; less would cut it off.
         sleep(grace.mul_f32(0.4).max(Duration::from_millis(550))).await;
-        let _ = timeout(Duration::from_secs(3), endpoint.close()).await;
+        shut(endpoint).await;
+    }
+}
+
+/// Closes the endpoint, and waits until its ports are free; peers that are gone do not hold it up for long.
+async fn shut(endpoint: Endpoint) {
+    let ports = endpoint.bound_sockets();
+    let closing = tokio::spawn(async move { endpoint.close().await });
+    let _ = timeout(Duration::from_secs(4), closing).await;
+    for _ in 0..40 {
+        if ports.iter().all(|port| std::net::UdpSocket::bind(port).is_ok()) {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -298,8 +327,8 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
         .await
         .map_err(|error| Error::failed(format!("the network could not be started: {error}")))?;
     let shared = Arc::new(Shared {
-        local: network.local().clone(),
-        discovery: network.discovery().clone(),
+        id: *network.network_id(),
+        peer_id: network.local().id(),
         network: Mutex::new(Some(network)),
         relay,
         announce: config.announce,
@@ -311,7 +340,7 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
         poke: Notify::new(),
         closing: tokio::sync::watch::Sender::new(false),
     });
-    shared.set_tickets(&config.tickets);
+    shared.set_tickets(&config.tickets)?;
     tokio::spawn(keeper::keep(Arc::clone(&shared)));
     Ok(Node { shared })
 }

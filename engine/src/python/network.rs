@@ -82,7 +82,7 @@ impl PyNetwork {
 
     #[getter]
     fn addresses(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        quick(py, || Ok(self.0.addresses()))
+        quick(py, || self.0.addresses())
     }
 
     /// Exchanges catalogs with a peer.
@@ -112,7 +112,7 @@ impl PyNetwork {
 
     /// The peers in the catalog.
     fn peers(&self, py: Python<'_>) -> PyResult<Vec<[u8; 32]>> {
-        let peers = quick(py, || Ok(self.0.peers()))?;
+        let peers = quick(py, || self.0.peers())?;
         Ok(peers.iter().map(|peer| *peer.as_bytes()).collect())
     }
 
