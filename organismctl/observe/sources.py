@@ -245,8 +245,12 @@ def _subscriptions(
 
 
 def _entry_points(deployment: Deployment) -> list[EntryPoint]:
-    """Where a look at the wire begins: every node with an address, and the spanned members' peers."""
-    texts = [f"{node.peer_id.hex()}@{node.address}" for node in deployment.nodes if node.address is not None]
+    """Where a look at the wire begins: the roster's nodes with an address, and the spanned members' peers.
+
+    A spare that runs is told by the others; one that does not, as is usual, would only hold the look up.
+    """
+    roster = [node for node in deployment.nodes if node.roster and node.address is not None]
+    texts = [f"{node.peer_id.hex()}@{node.address}" for node in roster]
     texts += [peer for side in deployment.spans for peer in side.peers]
     if not texts:
         return []
