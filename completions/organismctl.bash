@@ -6,7 +6,7 @@ _organismctl() {
         word="${COMP_WORDS[index]}"
         case "$word" in -*) continue ;; esac
         if [ -z "$path" ]; then
-            case "$word" in init|doctor|status|fingerprint|lock|check|observe|explain|tickets|rotate|retire|change|committee|surface) path="$word" ;; esac
+            case "$word" in init|doctor|status|fingerprint|lock|check|observe|inspect|explain|tickets|rotate|retire|change|committee|surface) path="$word" ;; esac
         else
             case "$path" in fingerprint|lock|check|tickets|rotate|retire|change|committee|surface)
                 case " $(_organismctl_words "$path") " in *" $word "*) path="$path $word" ;; esac ;;
@@ -15,7 +15,7 @@ _organismctl() {
     done
     case "$previous" in
         --format) COMPREPLY=($(compgen -W "table json junit github prometheus jsonl" -- "$current")); return ;;
-        --accept-risk|--acl|--alg|--announcement|--at|--bind|--dead|--deployment|--effective-at|--fail-on|--fallback|--from|--from-example|--in|--issuer|--key|--lifetime|--limit|--name|--network|--node|--organism|--out|--output|--patience|--plan-out|--reason|--replacement|--request|--span|--spare|--surface|--timeout|--tls-cert|--tls-key|--url|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--data|--dead|--deployment|--effective-at|--fail-on|--fallback|--from|--from-example|--from-peer|--group|--in|--issuer|--key|--lifetime|--limit|--listen|--name|--network|--node|--organism|--out|--output|--patience|--peer|--plan-out|--reason|--replacement|--request|--span|--spare|--stream|--surface|--ticket|--timeout|--tls-cert|--tls-key|--url|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
     words="$(_organismctl_words "$path")"
     COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -24,10 +24,10 @@ _organismctl() {
 _organismctl_words() {
     local words=""
     case "$1" in
-        "") words="init doctor status fingerprint lock check observe explain tickets rotate retire change committee surface --version --organism --help --debug --no-color --quiet" ;;
-        "init") words="--from-example --list-examples --name --network --node --spare --span --acl --help --debug --no-color --quiet" ;;
+        "") words="init doctor status fingerprint lock check observe inspect explain tickets rotate retire change committee surface --version --organism --help --debug --no-color --quiet" ;;
+        "init") words="--from-example --list-examples --name --network --node --spare --span --acl --from-peer --group --via --help --debug --no-color --quiet" ;;
         "doctor") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
-        "status") words="--organism --deployment --format --output --from --timeout --help --debug --no-color --quiet" ;;
+        "status") words="--organism --deployment --format --output --from --timeout --no-wire --via --help --debug --no-color --quiet" ;;
         "fingerprint") words="show explain diff check --help --debug --no-color --quiet" ;;
         "fingerprint show") words="--as-ref --format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "fingerprint explain") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
@@ -37,16 +37,18 @@ _organismctl_words() {
         "lock init") words="--reason --organism --deployment --help --debug --no-color --quiet" ;;
         "lock accept") words="--reason --announcement --organism --deployment --help --debug --no-color --quiet" ;;
         "lock show") words="--format --organism --deployment --help --debug --no-color --quiet" ;;
-        "check") words="tickets identity committee fingerprint all --help --debug --no-color --quiet" ;;
-        "check tickets") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --help --debug --no-color --quiet" ;;
-        "check identity") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --help --debug --no-color --quiet" ;;
-        "check committee") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --help --debug --no-color --quiet" ;;
+        "check") words="tickets identity committee surfaces fingerprint all --help --debug --no-color --quiet" ;;
+        "check tickets") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --help --debug --no-color --quiet" ;;
+        "check identity") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
+        "check committee") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --help --debug --no-color --quiet" ;;
+        "check surfaces") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
         "check fingerprint") words="--organism --deployment --format --output --strict --fail-on --help --debug --no-color --quiet" ;;
-        "check all") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --help --debug --no-color --quiet" ;;
-        "observe") words="--organism --deployment --format --output --timeout --help --debug --no-color --quiet" ;;
+        "check all") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
+        "observe") words="--organism --deployment --format --output --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
+        "inspect") words="--network --key --ticket --stream --listen --via --format --output --timeout --help --debug --no-color --quiet" ;;
         "explain") words="--list --format --help --debug --no-color --quiet" ;;
         "tickets") words="request show import install issue --help --debug --no-color --quiet" ;;
-        "tickets request") words="--span --node --lifetime --output --organism --deployment --help --debug --no-color --quiet" ;;
+        "tickets request") words="--span --committee --node --lifetime --output --organism --deployment --help --debug --no-color --quiet" ;;
         "tickets show") words="--format --organism --deployment --help --debug --no-color --quiet" ;;
         "tickets import") words="--allow-earlier --organism --deployment --help --debug --no-color --quiet" ;;
         "tickets install") words="--span --node --wait --keep-old --organism --deployment --help --debug --no-color --quiet" ;;
@@ -65,13 +67,14 @@ _organismctl_words() {
         "change takeover") words="--organism --deployment --accept-risk --wait --yes --format --help --debug --no-color --quiet" ;;
         "change abort") words="--organism --deployment --yes --format --help --debug --no-color --quiet" ;;
         "change apply") words="--organism --deployment --accept-risk --dry-run --wait --yes --format --help --debug --no-color --quiet" ;;
-        "committee") words="init serve stop status --help --debug --no-color --quiet" ;;
-        "committee init") words="--deployment --node --join --help --debug --no-color --quiet" ;;
-        "committee serve") words="--node --deployment --detach --bind --tls-cert --tls-key --help --debug --no-color --quiet" ;;
+        "committee") words="init serve stop status relay --help --debug --no-color --quiet" ;;
+        "committee init") words="--deployment --node --join --carrier --help --debug --no-color --quiet" ;;
+        "committee serve") words="--node --deployment --detach --bind --tls-cert --tls-key --carrier --help --debug --no-color --quiet" ;;
         "committee stop") words="--node --deployment --check --help --debug --no-color --quiet" ;;
         "committee status") words="--deployment --help --debug --no-color --quiet" ;;
+        "committee relay") words="--bind --data --detach --stop --help --debug --no-color --quiet" ;;
         "surface") words="read verify --help --debug --no-color --quiet" ;;
-        "surface read") words="--url --surface --from --follow --limit --patience --format --organism --help --debug --no-color --quiet" ;;
+        "surface read") words="--url --peer --ticket --surface --from --follow --limit --patience --format --organism --help --debug --no-color --quiet" ;;
         "surface verify") words="--url --surface --from --retired --format --organism --help --debug --no-color --quiet" ;;
     esac
     printf '%s' "$words"
