@@ -16,7 +16,7 @@ from tests.hosts.table import Row
 from tests.hosts.verdict import judge
 from tests.support.committee import wait_for
 
-WARM = 20
+WARM = 10
 """Acknowledgements of each client before anything goes wrong, and after it."""
 RETURN_S = 120.0
 """How long a healed node may take to bond and to acknowledge again."""

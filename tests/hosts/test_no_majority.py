@@ -39,7 +39,14 @@ def test_without_a_majority_writes_are_refused_and_reads_say_their_age(tmp_path:
             assert took < APPEND_TIMEOUT_S
             assert not writing.record.count(since=fell + 1.0)
             status = running.status(last)
-            assert status["now_ms"] / 1000 - status["tick"] >= 2
+            with running.client(last, None) as reader:
+                fact = reader.surfaces().surfaces[0]
+                assert reader.items(fact.name).next == fact.next_seq > 0
+            # Every read says from when it is: the last certified Tick, the last item of a surface.
+            age = status["now_ms"] / 1000 - status["tick"]
+            assert age >= 2
+            assert fact.last_item_ms is not None
+            assert status["now_ms"] - fact.last_item_ms >= 2000
             checked = running.tool("check", "committee")
             assert checked.returncode == 6, f"{checked.stdout}\n{checked.stderr}"
             running.start(*gone)
@@ -50,6 +57,7 @@ def test_without_a_majority_writes_are_refused_and_reads_say_their_age(tmp_path:
                 running,
                 "a majority gone, then back",
                 writing.record,
-                f"refused after {took:.1f} s, the slowest answer {slowest:.1f} s; check committee: exit 6",
+                f"refused after {took:.1f} s, the slowest answer {slowest:.1f} s; reads {age:.0f} s old, and said so; "
+                "check committee: exit 6",
             )
         )
