@@ -202,7 +202,7 @@ mod tests {
         let inbox = Inbox::new();
         let waiting = tokio::spawn({
             let inbox = Arc::clone(&inbox);
-            async move { inbox.recv(Duration::from_secs(60), 1).await }
+            async move { inbox.recv(Duration::from_mins(1), 1).await }
         });
         tokio::task::yield_now().await;
         inbox.close();

@@ -5,7 +5,7 @@
 //! exchanges catalogs with the peers concerned and changes the local catalog, in pauses that grow to 5 s.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mosaik::discovery::Catalog;
@@ -146,12 +146,12 @@ impl Keeper {
     fn watch(&mut self, catalog: &Catalog) {
         let feeds: Vec<(PeerId, Arc<FeedState>)> = lock(&self.shared.feeds)
             .iter()
-            .filter_map(|feed| feed.upgrade())
+            .filter_map(Weak::upgrade)
             .filter_map(|feed| feed.only.map(|peer| (peer, feed)))
             .collect();
         let bonds: Vec<(PeerId, Digest)> = lock(&self.shared.groups)
             .iter()
-            .filter_map(|group| group.upgrade())
+            .filter_map(Weak::upgrade)
             .flat_map(|group| group.bonds())
             .collect();
         let peers: BTreeSet<PeerId> = feeds.iter().map(|(peer, _)| *peer).collect();

@@ -5,6 +5,7 @@ use mosaik::groups::{ApplyContext, LogReplaySync, StateMachine};
 use mosaik::{Digest, UniqueId};
 
 use crate::Machine;
+use crate::network::lock;
 
 impl Machine {
     /// A machine with the given signature and log replay settings, which are all part of the group id.
@@ -30,7 +31,7 @@ impl StateMachine for Machine {
 
     fn apply(&mut self, command: Bytes, _: &dyn ApplyContext) {
         if let Some(applied) = &self.applied {
-            applied.lock().unwrap_or_else(|broken| broken.into_inner()).push(command);
+            lock(applied).push(command);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use mosaik::discovery::{Config as DiscoveryConfig, Discovery, SignedPeerEntry};
@@ -67,7 +67,7 @@ pub struct Node {
 
 /// A lock that goes on after a panic elsewhere: what it guards is replaced whole, never half.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|broken| broken.into_inner())
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Node {
@@ -149,6 +149,15 @@ impl Node {
         self.shared.close(grace).await;
     }
 
+    /// mosaik's own network, for what this crate does not wrap.
+    ///
+    /// # Errors
+    ///
+    /// The network is closed.
+    pub fn with_network<T>(&self, work: impl FnOnce(&Network) -> T) -> Result<T, Error> {
+        self.shared.with(work)
+    }
+
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -189,7 +198,7 @@ impl Shared {
     fn remember(&self, peer: &Peer) {
         let mut known = lock(&self.bootstrap);
         match known.iter_mut().find(|one| one.id == peer.id) {
-            Some(one) => one.hosts = peer.hosts.clone(),
+            Some(one) => one.hosts.clone_from(&peer.hosts),
             None => known.push(peer.clone()),
         }
         drop(known);

@@ -47,7 +47,7 @@ pub(crate) struct Outlets(HashMap<Digest, Outlet>);
 /// The sending side of a stream; dropping it closes it.
 pub struct Producer {
     node: Arc<Node>,
-    producer: mosaik::streams::Producer<Raw>,
+    sink: mosaik::streams::Producer<Raw>,
     door: Arc<Door>,
     closed: AtomicBool,
 }
@@ -85,7 +85,7 @@ impl Producer {
     }
 
     fn of(node: &Arc<Node>, (producer, door): (mosaik::streams::Producer<Raw>, Arc<Door>)) -> Self {
-        Self { node: Arc::clone(node), producer, door, closed: AtomicBool::new(false) }
+        Self { node: Arc::clone(node), sink: producer, door, closed: AtomicBool::new(false) }
     }
 
     /// Sends a datum to every subscriber; never waits.
@@ -95,7 +95,7 @@ impl Producer {
             return Sent::Closed;
         }
         // Not `Sink::send`: once begun while offline it never wakes again.
-        match self.producer.try_send(Raw(data)) {
+        match self.sink.try_send(Raw(data)) {
             Ok(()) => Sent::Sent,
             Err(SendError::Offline(_)) => Sent::Offline,
             Err(SendError::Full(_)) => Sent::Full,
@@ -106,12 +106,8 @@ impl Producer {
     /// Who is subscribed now, once each.
     #[must_use]
     pub fn consumers(&self) -> Vec<PeerId> {
-        let connected: BTreeSet<PeerId> = self
-            .producer
-            .consumers()
-            .filter(ChannelInfo::is_connected)
-            .map(|info| *info.consumer_id())
-            .collect();
+        let connected: BTreeSet<PeerId> =
+            self.sink.consumers().filter(ChannelInfo::is_connected).map(|info| *info.consumer_id()).collect();
         connected.into_iter().collect()
     }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use iroh_relay::server::{AccessConfig, Limits, RelayConfig, Server, ServerConfig};
 
 use crate::Error;
+use crate::network::lock;
 
 /// A running relay; closing it, or dropping the last handle, stops it.
 pub struct Relay {
@@ -48,7 +49,7 @@ impl Relay {
     ///
     /// The server ended badly.
     pub async fn close(&self) -> Result<(), Error> {
-        let server = self.server.lock().unwrap_or_else(|broken| broken.into_inner()).take();
+        let server = lock(&self.server).take();
         match server {
             Some(server) => server
                 .shutdown()

@@ -105,9 +105,9 @@ impl PyItemMap {
     }
 
     /// Writes an item, and waits until the map has it.
-    fn insert(&self, py: Python<'_>, key: u64, item: Vec<u8>, timeout_s: f64) -> PyResult<()> {
+    fn insert(&self, py: Python<'_>, key: u64, item: &[u8], timeout_s: f64) -> PyResult<()> {
         let limit = seconds(timeout_s, "timeout_s")?;
-        wait(py, self.0.insert(key, &item, limit))
+        wait(py, self.0.insert(key, item, limit))
     }
 
     /// The item under a key, as postcard.

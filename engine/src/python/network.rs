@@ -87,6 +87,7 @@ impl PyNetwork {
 
     /// Exchanges catalogs with a peer.
     #[pyo3(signature = (peer_id, addresses, timeout_s = 5.0))]
+    #[expect(clippy::needless_pass_by_value, reason = "a list of Python's is made into one of ours")]
     fn sync_with(
         &self,
         py: Python<'_>,

@@ -52,6 +52,7 @@ impl PyValidator {
     #[pyo3(signature = (*, mrtd = None, rtmr0 = None, rtmr1 = None, rtmr2 = None, rtmr3 = None, variants = vec![],
                         max_age_s = None, not_before_unix_s = None, max_lifetime_s = None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[expect(clippy::needless_pass_by_value, reason = "a list of Python's is made into one of ours")]
     fn tdx(
         py: Python<'_>,
         mrtd: Option<&[u8]>,
@@ -90,9 +91,9 @@ impl PyValidator {
     }
 
     /// mosaik's own verdict on a ticket, now.
-    fn admits(&self, py: Python<'_>, peer_id: &[u8], network: &[u8], data: Vec<u8>) -> PyResult<bool> {
+    fn admits(&self, py: Python<'_>, peer_id: &[u8], network: &[u8], data: &[u8]) -> PyResult<bool> {
         let (peer, network) = (id(peer_id, "peer_id")?, id(network, "network")?);
-        quick(py, || self.0.admits(&peer, &network, &data))
+        quick(py, || self.0.admits(&peer, &network, data))
     }
 }
 

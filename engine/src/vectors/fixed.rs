@@ -106,8 +106,8 @@ fn jwts(list: &mut List) {
         .allow_issuer("iss-b")
         .allow_audience("org")
         .require_subject("sub-1")
-        .max_lifetime(Duration::from_secs(3600))
-        .max_age(Duration::from_secs(600))
+        .max_lifetime(Duration::from_hours(1))
+        .max_age(Duration::from_mins(10))
         .require_claim("role", "member")
         .require_claim("n", 5)
         .require_claim("ok", true);
@@ -133,9 +133,9 @@ fn tdx(list: &mut List) -> Result<(), Error> {
         .ok_or_else(|| Error::failed("a time beyond the calendar"))?;
     let full = Tdx::empty()
         .allow_variant(one)
-        .max_age(Duration::from_secs(3600))
+        .max_age(Duration::from_hours(1))
         .not_before(before)
-        .max_lifetime(Duration::from_secs(86400));
+        .max_lifetime(Duration::from_hours(24));
     list.add("tdx", "Tdx(c0; variant c1; 3600,1700000000,86400)", full.signature());
     Ok(())
 }

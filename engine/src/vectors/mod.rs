@@ -49,7 +49,7 @@ fn local(relay: &str) -> NodeConfig {
         bind: vec!["127.0.0.1:0".to_owned()],
         bootstrap: Vec::new(),
         tickets: Vec::new(),
-        announce: Duration::from_secs(60),
+        announce: Duration::from_mins(1),
         timeout: Duration::from_secs(30),
     }
 }
