@@ -19,6 +19,7 @@ from organismctl.committee.client import NodeBusyError, NodeClient, NoMajorityEr
 from organismctl.errors import OrganismError, UnreachableError
 from tests.hosts.fleet import Fleet
 
+_RUNS = itertools.count(1)
 PACE_S = 0.04
 """Of one client between two writes: a steady load, which leaves the machine's two cores to the nodes."""
 KINDS: tuple[tuple[type[OrganismError], str], ...] = (
@@ -89,6 +90,8 @@ class Load:
     def __init__(self, fleet: Fleet, nodes: Sequence[str], member: str) -> None:
         self.record = Record()
         self._fleet = fleet
+        # A request id that the committee knows already is answered from memory, even by a node that is cut off.
+        self._run = next(_RUNS)
         self._stop = threading.Event()
         self._mutex = threading.Lock()
         self._command = {
@@ -123,7 +126,7 @@ class Load:
             with self._fleet.client(node, timeout=3.0) as client:
                 number = 0
                 while not self._stop.is_set():
-                    if self._once(client, node, f"{node}/{number}"):
+                    if self._once(client, node, f"{node}/{self._run}/{number}"):
                         number += 1
                     self._stop.wait(PACE_S)
         except BaseException as exc:  # noqa: BLE001 - reported by stop(), in the test's own thread

@@ -54,6 +54,13 @@ def acknowledged(writing: Load, nodes: Sequence[str], timeout: float = RETURN_S)
     )
 
 
+def alone_by(writing: Load, node: str, cut: float) -> int:
+    """How many acknowledgements a node gave that had been cut off for a second: there can be none."""
+    alone = writing.record.count(node, cut + 1.0)
+    assert not alone, f"{node}, cut off, acknowledged {alone} writes"
+    return alone
+
+
 def leader_cut(fleet: Fleet, cut_s: float) -> Row:
     """1: the proposer is cut off for a while under load, then healed."""
     with load(fleet) as writing:
@@ -64,7 +71,7 @@ def leader_cut(fleet: Fleet, cut_s: float) -> Row:
         hold(cut_s)
         rest = [name for name in fleet.founders if name != leader]
         assert all(writing.record.count(name, cut) for name in rest), "the others stood still"
-        alone = writing.record.count(leader, cut + 1.0)
+        alone = alone_by(writing, leader, cut)
         fleet.host(leader).heal()
         healed = time.monotonic()
         acknowledged(writing, fleet.founders)
@@ -86,7 +93,7 @@ def follower_cut(fleet: Fleet, cut_s: float) -> Row:
         hold(max(0.0, cut_s - (time.monotonic() - cut)))
         acknowledged(writing, rest)
         moved = writing.record.count(since=cut)
-        alone = writing.record.count(follower, cut + 1.0)
+        alone = alone_by(writing, follower, cut)
         fleet.host(follower).heal()
         acknowledged(writing, fleet.founders)
     note = f"others moved on by {moved}; acknowledged by the one cut off: {alone}"
