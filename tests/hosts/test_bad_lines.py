@@ -13,7 +13,7 @@ from tests.hosts.scenarios import acknowledged, hold, row
 from tests.hosts.table import Row
 from tests.support.committee import wait_for
 
-pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(1500), pytest.mark.slow]
 HOLD_S = 12.0
 """Longer than mosaik takes to end a bond (5 s) and to elect (2.5 s)."""
 BAD_S = 8.0

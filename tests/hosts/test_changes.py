@@ -13,7 +13,7 @@ from tests.hosts.scenarios import acknowledged, row
 from tests.hosts.table import Row
 from tests.support.committee import wait_for
 
-pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(1500), pytest.mark.slow]
 LASTS_S = 15.0
 
 

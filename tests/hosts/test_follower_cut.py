@@ -10,7 +10,7 @@ from tests.hosts.conftest import Told
 from tests.hosts.fleet import fleet
 from tests.hosts.scenarios import follower_cut
 
-pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(1500), pytest.mark.slow]
 
 
 def test_a_follower_that_elects_itself_overwrites_nothing(tmp_path: Path, tell: Told) -> None:

@@ -11,7 +11,7 @@ from tests.hosts.conftest import Told
 from tests.hosts.fleet import fleet
 from tests.hosts.scenarios import bare_leader_cut, leader_cut
 
-pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(1500), pytest.mark.slow]
 CUT_S = 30.0
 
 

@@ -15,7 +15,7 @@ from tests.hosts.load import load
 from tests.hosts.scenarios import acknowledged, row
 from tests.support.committee import wait_for
 
-pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(1500), pytest.mark.slow]
 
 
 def test_without_a_majority_writes_are_refused_and_reads_say_their_age(tmp_path: Path, tell: Told) -> None:

@@ -10,7 +10,7 @@ from tests.hosts.conftest import Told
 from tests.hosts.fleet import fleet
 from tests.hosts.scenarios import all_restarted, disk_lost, some_restarted
 
-pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("real_mosaik"), pytest.mark.timeout(1500), pytest.mark.slow]
 
 
 def test_restarts_and_a_lost_disk_lose_nothing(tmp_path: Path, tell: Told) -> None:
