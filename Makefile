@@ -40,7 +40,7 @@ engine: $(ENGINE) ## Build the Rust engine (real mosaik) into .venv, when cargo 
 engine-lint: $(STAMP)
 	@if command -v cargo >/dev/null; then \
 		cargo fmt --check --manifest-path engine/Cargo.toml && \
-		cargo clippy --quiet --locked --all-targets --profile wheel --manifest-path engine/Cargo.toml -- -D warnings; \
+		cargo clippy --quiet --locked --all-targets --features python --profile wheel --manifest-path engine/Cargo.toml -- -D warnings; \
 	else echo "no cargo here: the engine is not linted"; fi
 
 engine-test: $(ENGINE)

@@ -9,8 +9,9 @@ use mosaik::discovery::{Config as DiscoveryConfig, Discovery, SignedPeerEntry};
 use mosaik::iroh::{Endpoint, EndpointAddr, RelayMap, RelayMode, RelayUrl, SecretKey};
 use mosaik::tickets::Ticket;
 use mosaik::{Digest, Network, PeerId};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::address::{Peer, merge, relay_url};
 use crate::group::GroupCell;
@@ -18,6 +19,8 @@ use crate::item_map::MapCell;
 use crate::producer::Outlets;
 use crate::subscription::FeedState;
 use crate::{Error, keeper};
+
+const RELAY_PAUSE: Duration = Duration::from_millis(250);
 
 /// How a node is started.
 #[derive(Clone, Debug)]
@@ -364,13 +367,21 @@ fn binds(texts: &[String]) -> Result<BTreeSet<SocketAddr>, Error> {
         .collect()
 }
 
-/// Without a relay that answers, mosaik waits for ever, and says nothing.
+/// Without a relay that answers, mosaik waits for ever, and says nothing. It may come up a little later.
 async fn answers(url: &RelayUrl, limit: Duration) -> Result<(), Error> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
-    match timeout(limit, tokio::net::TcpStream::connect((host.as_str(), port))).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Error::failed(format!("the relay {url} does not answer: {error}"))),
-        Err(_) => Err(Error::timeout(&format!("a connection to the relay {url}"), limit)),
+    // Less than the whole time: the error should say what is wrong, not that the time is over.
+    let deadline = Instant::now() + limit.mul_f32(0.8);
+    loop {
+        let error = match timeout_at(deadline, TcpStream::connect((host.as_str(), port))).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no connection in time".to_owned(),
+        };
+        if Instant::now() + RELAY_PAUSE >= deadline {
+            return Err(Error::failed(format!("the relay {url} does not answer: {error}")));
+        }
+        sleep(RELAY_PAUSE).await;
     }
 }
