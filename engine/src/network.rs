@@ -320,24 +320,7 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
     }
     let peers =
         config.bootstrap.iter().map(|(id, hosts)| Peer::new(id, hosts)).collect::<Result<Vec<_>, _>>()?;
-    let mut known = Vec::new();
-    for peer in &peers {
-        known.push(peer.resolve(relay.as_ref()).await);
-    }
-    let mut discovery =
-        DiscoveryConfig::builder().with_announce_interval(config.announce).with_bootstrap(known);
-    if relay.is_some() {
-        discovery = discovery.no_dht_bootstrap();
-    }
-    let mode = relay.clone().map_or(RelayMode::Default, |url| RelayMode::Custom(RelayMap::from(url)));
-    let network = Network::builder(Digest::from_bytes(config.network))
-        .with_secret_key(SecretKey::from_bytes(&config.secret_key))
-        .with_relay_mode(mode)
-        .with_addresses(binds(&config.bind)?)
-        .with_discovery(discovery)
-        .build()
-        .await
-        .map_err(|error| Error::failed(format!("the network could not be started: {error}")))?;
+    let network = mosaik_network(&config, relay.as_ref(), &peers).await?;
     let shared = Arc::new(Shared {
         id: *network.network_id(),
         peer_id: network.local().id(),
@@ -355,6 +338,31 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
     shared.set_tickets(&config.tickets)?;
     tokio::spawn(keeper::keep(Arc::clone(&shared)));
     Ok(Node { shared })
+}
+
+async fn mosaik_network(
+    config: &NodeConfig,
+    relay: Option<&RelayUrl>,
+    peers: &[Peer],
+) -> Result<Network, Error> {
+    let mut known = Vec::new();
+    for peer in peers {
+        known.push(peer.resolve(relay).await);
+    }
+    let mut discovery =
+        DiscoveryConfig::builder().with_announce_interval(config.announce).with_bootstrap(known);
+    if relay.is_some() {
+        discovery = discovery.no_dht_bootstrap();
+    }
+    let mode = relay.map_or(RelayMode::Default, |url| RelayMode::Custom(RelayMap::from(url.clone())));
+    Network::builder(Digest::from_bytes(config.network))
+        .with_secret_key(SecretKey::from_bytes(&config.secret_key))
+        .with_relay_mode(mode)
+        .with_addresses(binds(&config.bind)?)
+        .with_discovery(discovery)
+        .build()
+        .await
+        .map_err(|error| Error::failed(format!("the network could not be started: {error}")))
 }
 
 fn binds(texts: &[String]) -> Result<BTreeSet<SocketAddr>, Error> {

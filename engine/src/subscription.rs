@@ -38,6 +38,17 @@ pub(crate) struct FeedState {
 }
 
 impl FeedState {
+    fn new(only: Option<PeerId>) -> Self {
+        Self {
+            only,
+            channels: Mutex::default(),
+            connecting_since: Mutex::default(),
+            sign: Mutex::new(Instant::now()),
+            again: Notify::new(),
+            stop: Notify::new(),
+        }
+    }
+
     fn producers(&self) -> Vec<PeerId> {
         let channels = lock(&self.channels);
         let connected = channels.iter().filter(|channel| channel.is_connected());
@@ -146,14 +157,7 @@ impl Subscription {
                     lane: Arc::clone(&lane),
                     stream_id: Digest::from_bytes(stream_id),
                     validators: validators.to_vec(),
-                    state: Arc::new(FeedState {
-                        only,
-                        channels: Mutex::default(),
-                        connecting_since: Mutex::default(),
-                        sign: Mutex::new(Instant::now()),
-                        again: Notify::new(),
-                        stop: Notify::new(),
-                    }),
+                    state: Arc::new(FeedState::new(only)),
                 };
                 let state = Arc::clone(&feed.state);
                 lock(&node.shared.feeds).push(Arc::downgrade(&state));
@@ -216,6 +220,9 @@ impl Feed {
                 tokio::select! {
                     item = consumer.recv() => match item {
                         Some(Raw(item)) => {
+                            if self.state.producers().is_empty() {
+                                self.state.look(&consumer); // an item shows the connection before its time
+                            }
                             self.state.alive();
                             self.inbox.put(&self.lane, item);
                         }
