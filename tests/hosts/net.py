@@ -162,7 +162,6 @@ class Host:
         near, far = f"{self.net.name}e{self.number}", f"{self.net.name}d{self.number}"
         run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
         # The kernel's own stack must not answer on the two ends that the delay line holds.
-        run("ip", "link", "set", self.outer, "nomaster", "arp", "off", "addrgenmode", "none")
         run("ip", "link", "set", near, "arp", "off", "addrgenmode", "none", "up")
         argv = [sys.executable, "-m", "tests.hosts.delayline", self.outer, near]
         argv += ["--ms", str(ms), "--jitter", str(jitter_ms), "--seed", str(seed)]
@@ -170,6 +169,8 @@ class Host:
         self._delay = line
         if line.stdout is None or line.stdout.readline() != b"ready\n":
             raise NetworkFault(f"the delay line of {self.namespace} ended with {line.wait(5)}")
+        # It stands; so the cable itself is open for a moment only.
+        run("ip", "link", "set", self.outer, "nomaster", "arp", "off", "addrgenmode", "none")
         run("ip", "link", "set", far, "master", self.net.name, "addrgenmode", "none", "up")
         self.set(self.fault)
 
