@@ -55,6 +55,7 @@ demo: $(STAMP) ## Run the main job on real processes of this host (about a minut
 	@$(BIN)/python examples/demo/demo.py --carrier $(CARRIER)
 
 # Tests across hosts load the whole machine, so they run by themselves after the others.
+# Tests across hosts load the whole machine, so they run by themselves after the others.
 test: $(ENGINE) engine-test ## Run the tests; ARGS="tests/cli -k init": only these
 ifeq ($(ARGS),)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report= --ignore=tests/hosts
