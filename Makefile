@@ -55,7 +55,6 @@ demo: $(STAMP) ## Run the main job on real processes of this host (about a minut
 	@$(BIN)/python examples/demo/demo.py --carrier $(CARRIER)
 
 # Tests across hosts load the whole machine, so they run by themselves after the others.
-# Tests across hosts load the whole machine, so they run by themselves after the others.
 test: $(ENGINE) engine-test ## Run the tests; ARGS="tests/cli -k init": only these
 ifeq ($(ARGS),)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report= --ignore=tests/hosts
@@ -63,26 +62,6 @@ ifeq ($(ARGS),)
 else
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 endif
-
-lint: $(STAMP)
-	@if command -v cargo >/dev/null; then \
-		cargo fmt --check --manifest-path engine/Cargo.toml && \
-		cargo clippy --quiet --locked --all-targets --features python --profile wheel --manifest-path engine/Cargo.toml -- -D warnings; \
-	else echo "no cargo here: the engine is not linted"; fi
-
-engine-test: $(ENGINE)
-	@if command -v cargo >/dev/null; then \
-		cargo test --quiet --locked --profile wheel --manifest-path engine/Cargo.toml; \
-	else echo "no cargo here: the engine's own tests are left out"; fi
-
-ifeq ($(CARRIER),mosaik)
-demo: $(ENGINE)
-endif
-demo: $(STAMP) ## Run the main job on real processes of this host (about a minute); CARRIER=mosaik: on real mosaik
-	@$(BIN)/python examples/demo/demo.py --carrier $(CARRIER)
-
-test: $(ENGINE) engine-test ## Run the tests
-	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) $(ARGS)
 
 lint: $(STAMP) engine-lint ## ruff, mypy, import arrows, docstrings, clippy
 	$(BIN)/ruff check .
