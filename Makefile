@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ENGINE := $(VENV)/.engine
 ENGINE_SOURCES := $(wildcard engine/src/*.rs engine/src/*/*.rs) engine/Cargo.toml engine/Cargo.lock engine/pyproject.toml
+# wheel: as it is shipped; quick: built in about half the time, for checks.
+export ENGINE_PROFILE ?= wheel
 CARRIER ?= loopback
 JOBS ?= auto
 COVERAGE := 85
@@ -30,7 +32,7 @@ install: $(STAMP) ## Make .venv with the locked dependencies and the tool itself
 $(ENGINE): $(STAMP) $(ENGINE_SOURCES)
 	@if command -v cargo >/dev/null; then \
 		echo "building the engine (mosaik and its QUIC stack: some minutes the first time) ..."; \
-		$(BIN)/maturin develop --quiet --manifest-path engine/Cargo.toml --profile wheel --locked && touch $(ENGINE); \
+		$(BIN)/maturin develop --quiet --manifest-path engine/Cargo.toml --profile $(ENGINE_PROFILE) --locked && touch $(ENGINE); \
 	else \
 		echo "no cargo here, so the engine is not built: no mosaik carrier, and its tests are left out"; \
 	fi
@@ -40,12 +42,12 @@ engine: $(ENGINE) ## Build the Rust engine (real mosaik) into .venv, when cargo 
 engine-lint: $(STAMP)
 	@if command -v cargo >/dev/null; then \
 		cargo fmt --check --manifest-path engine/Cargo.toml && \
-		cargo clippy --quiet --locked --all-targets --features python --profile wheel --manifest-path engine/Cargo.toml -- -D warnings; \
+		cargo clippy --quiet --locked --all-targets --features python --profile $(ENGINE_PROFILE) --manifest-path engine/Cargo.toml -- -D warnings; \
 	else echo "no cargo here: the engine is not linted"; fi
 
 engine-test: $(ENGINE)
 	@if command -v cargo >/dev/null; then \
-		cargo test --quiet --locked --profile wheel --manifest-path engine/Cargo.toml; \
+		cargo test --quiet --locked --profile $(ENGINE_PROFILE) --manifest-path engine/Cargo.toml; \
 	else echo "no cargo here: the engine's own tests are left out"; fi
 
 ifeq ($(CARRIER),mosaik)

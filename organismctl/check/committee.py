@@ -131,7 +131,11 @@ def _quorum(view: View) -> Iterator[Finding]:
         )
     else:
         yield finding(
-            "COMMITTEE-QUORUM", Status.BAD, COMMITTEE, f"{shown}: writes are refused", values=values
+            "COMMITTEE-QUORUM",
+            Status.BAD,
+            COMMITTEE,
+            f"{shown}: writes are refused{_age_of_reads(view, values)}",
+            values=values,
         )
     yield _tolerance(view, there, unknown)
     if view.one_host:
@@ -141,6 +145,17 @@ def _quorum(view: View) -> Iterator[Finding]:
             f"{processes} of one host: replicas=1, tolerance=0; fault domains cannot apply",
             values={"replicas": 1, "tolerance": 0, "processes": size},
         )  # fmt: skip
+
+
+def _age_of_reads(view: View, values: dict[str, Json]) -> str:
+    """How old what the nodes still serve is: the newest certified tick, against the clock of the node that has it."""
+    ages = [(told.tick_s, told.now_ms) for _, told in view.answering if told.tick_s]
+    if not ages:
+        return ""
+    tick_s, now_ms = max(ages)
+    age = max(0, now_ms - tick_s * 1000)
+    values |= {"reads_as_of_ms": tick_s * 1000, "reads_age_ms": age}
+    return f"; what is read is {duration(age)} old"
 
 
 def _tolerance(view: View, there: int, unknown: int) -> Finding:

@@ -28,6 +28,7 @@ class Told:
         group_id: What it runs, or ``None`` when it lacks the group secret.
         version: Of its program.
         now_ms: Its clock, Unix ms.
+        tick_s: The certified tick that its reads are as of, Unix seconds; ``None`` before the first.
         role: ``proposer``, ``acceptor``, ``learner`` or ``stopped``.
         epoch: The epoch that it knows.
         proposer: Whom it holds for the proposer, or ``None``.
@@ -50,6 +51,7 @@ class Told:
     group_id: str | None
     version: str
     now_ms: int
+    tick_s: int | None
     role: str
     epoch: int
     proposer: str | None
@@ -84,6 +86,7 @@ def read_told(value: object) -> Told:
         group_id=_maybe_id(value, "group_id"),
         version=_need(text(value.get("version")), "version"),
         now_ms=_need(whole(value.get("now_ms")), "now_ms"),
+        tick_s=whole(value.get("tick")) or None,
         role=role,
         epoch=_need(whole(value.get("epoch")), "epoch"),
         proposer=_maybe_id(value, "proposer"),

@@ -13,6 +13,7 @@ from organismctl.observe.snapshot import OBSERVER, Fact
 from tests.check.worlds import (
     NAMES,
     NOW_MS,
+    NOW_S,
     PEERS,
     card,
     deployment,
@@ -73,12 +74,15 @@ def test_unreachable_is_unknown_not_unhealthy_and_its_bonds_vouch_for_it() -> No
 
 def test_a_lone_survivor_without_bonds_has_no_quorum() -> None:
     facts = [
-        status_fact("node-a", bonds=[]),
+        status_fact("node-a", bonds=[], tick=NOW_S - 35),
         unseen("node.status", "node-b"),
         unseen("node.status", "node-c"),
     ]
     rows = run("committee", facts)
-    assert pick(rows, "COMMITTEE-QUORUM").exit is Exit.UNHEALTHY
+    row = pick(rows, "COMMITTEE-QUORUM")
+    assert row.exit is Exit.UNHEALTHY
+    assert row.summary == "1 of 3 there, 2 needed: writes are refused; what is read is 35 s old"
+    assert row.values["reads_age_ms"] == 35_000
     assert exit_of(rows) is Exit.UNHEALTHY
 
 

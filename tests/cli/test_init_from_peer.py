@@ -128,7 +128,9 @@ def test_which_group_is_the_committee_is_never_guessed(
 def test_peers_without_an_address_or_a_stream_are_marked(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bare: dict[str, Any] = {name: {"streams": (), "addresses": (), "relays": (), "tickets": ()} for name in NAMES}
+    bare: dict[str, Any] = {
+        name: {"streams": (), "addresses": (), "relays": (), "tickets": ()} for name in NAMES
+    }
     with running("a", {SYNC: telling(*entries(**bare))}) as one:
         assert run(["init", *FLAGS, "--from-peer", str(one.point)]) == 0
     said = capsys.readouterr().err

@@ -27,10 +27,11 @@ def integrator(engine: Any) -> Path:
     cargo = shutil.which("cargo")
     if cargo is None:
         pytest.skip("the consumer in Rust cannot be built here: cargo is needed")
+    profile = os.environ.get("ENGINE_PROFILE") or "wheel"
     target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "engine" / "target")
     manifest = ROOT / "examples" / "rust-integrator" / "Cargo.toml"
     built = subprocess.run(
-        [cargo, "build", "--profile", "wheel", "--locked", "--quiet", "--manifest-path", manifest],
+        [cargo, "build", "--profile", profile, "--locked", "--quiet", "--manifest-path", manifest],
         env={**os.environ, "CARGO_TARGET_DIR": str(target)},
         capture_output=True,
         text=True,
@@ -38,7 +39,7 @@ def integrator(engine: Any) -> Path:
         check=False,
     )
     assert built.returncode == 0, built.stderr
-    return target / "wheel" / "rust-integrator"
+    return target / profile / "rust-integrator"
 
 
 def command(program: Path, node: Any, *more: str) -> list[str]:
