@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mosaik import require_engine
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo" / "demo.py"
 
@@ -31,9 +33,12 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-def test_the_demo_shows_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("carrier", ["loopback", "mosaik"])
+def test_the_demo_shows_everything(tmp_path: Path, carrier: str) -> None:
+    if carrier == "mosaik":
+        require_engine()
     done = subprocess.run(
-        [sys.executable, str(DEMO)],
+        [sys.executable, str(DEMO), "--carrier", carrier],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
