@@ -192,7 +192,7 @@ class Story:
             "--reason",
             "end of the demo",
             "--wait",
-            "12s",
+            "11s",
             "--yes",
             expect=(0, 5),
         )

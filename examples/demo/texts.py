@@ -105,6 +105,6 @@ def deployment(
         '[thresholds]\nticket_warn = "7d"\nticket_bad = "2d"\nchange_deadline = "2m"\n'
         'probe_timeout = "8s"          # everything on one machine, which may be busy\n'
         'lead_time = "0s"             # a rehearsal; an organism with integrators gives them days\n\n'
-        '[retire]\nlinger = "8s"                # a rehearsal; the default is 30 days\n'
+        '[retire]\nlinger = "25s"               # a rehearsal; the default is 30 days\n'
     )
     return "\n".join(parts)

@@ -135,7 +135,9 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        _drop_stdout()
+        from organismctl.cli.output import drop_stdout
+
+        drop_stdout()
         return Exit.OK
     except Exception as error:  # noqa: BLE001 # the one place where a defect is told instead of shown raw
         _trace(debug)
@@ -219,9 +221,3 @@ def _say(text: str, code: int) -> int:
 
     sys.stderr.write(clean(text) + "\n")
     return code
-
-
-def _drop_stdout() -> None:
-    """Keep the interpreter from complaining, at its end, about a reader who left."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())

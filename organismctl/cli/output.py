@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,15 @@ def _to_stdout(text: str) -> None:
     except OSError:
         from organismctl.files.atomic import os_errors
 
+        drop_stdout()
         with os_errors("to standard output", "write"):
             raise
+
+
+def drop_stdout() -> None:
+    """Let what is still buffered go nowhere: the interpreter would try it again at its end, and complain."""
+    with suppress(OSError, ValueError):  # a standard output that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def json_text(value: Any) -> str:

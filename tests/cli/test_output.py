@@ -194,6 +194,7 @@ def test_a_full_standard_output_is_told_and_no_defect(acme: Path) -> None:
         done = subprocess.run(
             [str(SCRIPT), "fingerprint", "show"],
             cwd=acme, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot write to standard output: the disk is full\n")
