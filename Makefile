@@ -13,7 +13,7 @@ COVERAGE := 85
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine engine-lint engine-test demo test lint format soak bench docs lock clean
+.PHONY: help install engine engine-lint engine-test demo test test-hosts lint format soak bench docs lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -56,14 +56,16 @@ endif
 demo: $(STAMP) ## Run the main job on real processes of this host (about a minute); CARRIER=mosaik: on real mosaik
 	@$(BIN)/python examples/demo/demo.py --carrier $(CARRIER)
 
-# Tests across hosts load the whole machine, so they run by themselves after the others.
 test: $(ENGINE) engine-test ## Run the tests; ARGS="tests/cli -k init": only these
 ifeq ($(ARGS),)
-	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report= --ignore=tests/hosts
-	$(BIN)/pytest tests/hosts --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) --ignore=tests/hosts
 else
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 endif
+
+# They load the whole machine, so they run by themselves, one at a time.
+test-hosts: $(ENGINE) ## Run the tests across network namespaces (as root, about ten minutes)
+	$(BIN)/pytest tests/hosts
 
 lint: $(STAMP) engine-lint ## ruff, mypy, import arrows, docstrings, clippy
 	$(BIN)/ruff check .

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mosaik import require_engine
-
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo" / "demo.py"
 
@@ -33,12 +31,9 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("carrier", ["loopback", "mosaik"])
-def test_the_demo_shows_everything(tmp_path: Path, carrier: str) -> None:
-    if carrier == "mosaik":
-        require_engine()
+def test_the_demo_shows_everything(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(DEMO), "--carrier", carrier],
+        [sys.executable, str(DEMO)],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
