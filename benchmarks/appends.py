@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Row
+from benchmarks.measure import Row, gather, stop
 
 if TYPE_CHECKING:
     from tests.support.committee import Committee
@@ -145,21 +144,10 @@ def measure(committee: Committee, seconds: float, in_flight: Sequence[int]) -> l
         )
         for name in committee.names
     ]
-    out = b""
     try:
-        end = time.monotonic() + len(in_flight) * seconds + 90.0
-        for process in processes:
-            os.set_blocking(process.stdout.fileno(), False)
-        while out.count(b"\n") < len(in_flight) and time.monotonic() < end:
-            time.sleep(0.1)
-            out += b"".join(process.stdout.read() or b"" for process in processes)
+        return gather(processes, len(in_flight), len(in_flight) * seconds + 90.0)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(20)
-            process.stdout.close()
-    return [json.loads(line) for line in out.splitlines()]
+        stop(processes)
 
 
 def rows(seconds: float = 5.0) -> list[Row]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.appends import measure
-from benchmarks.measure import Row
+from benchmarks.measure import Row, gather, stop
 
 IN_FLIGHT = (1, 32)
 LIMIT = 0.3
@@ -33,8 +32,11 @@ def rows(seconds: float = 5.0) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         bare = {one["in_flight"]: one["executes"] for one in _bare(seconds)}
         committee = make_committee(Path(folder) / "acme", period="1s", carrier="mosaik")
-        with committee.relay():
+        committee.start_relay()
+        try:
             found = measure(committee, seconds, IN_FLIGHT)
+        finally:
+            committee.close()
     return [
         Row(
             f"certified appends on mosaik, {one['in_flight']} in flight",
@@ -71,20 +73,10 @@ def _bare(seconds: float) -> list[dict[str, float]]:
             processes.append(process)
             assert process.stdout is not None
             first = first or process.stdout.readline().decode().strip()
-        out, end = b"", time.monotonic() + len(IN_FLIGHT) * seconds + 90.0
-        for process in processes:
-            os.set_blocking(process.stdout.fileno(), False)
-        while out.count(b"}") < len(IN_FLIGHT) and time.monotonic() < end:
-            time.sleep(0.1)
-            out += b"".join(process.stdout.read() or b"" for process in processes)
+        return gather(processes, len(IN_FLIGHT), len(IN_FLIGHT) * seconds + 90.0)
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(20)
-            process.stdout.close()
+        stop(processes)
         relay.close()
-    return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
 
 
 def _bare_node(number: int, relay: str, first: str | None, seconds: float) -> None:

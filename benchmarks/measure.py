@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -88,3 +89,36 @@ def organismctl() -> str:
 def peak_of_self() -> int:
     """This process's peak resident memory, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def gather(
+    processes: Sequence[subprocess.Popen[bytes]], count: int, seconds: float
+) -> list[dict[str, float]]:
+    """The figures that processes print, one JSON object a line.
+
+    Args:
+        processes: Their standard output is a pipe; whichever of them prints, counts.
+        count: How many figures are to come.
+        seconds: How long they may take together.
+
+    Returns:
+        What has come by then.
+    """
+    out, end = b"", time.monotonic() + seconds
+    pipes = [process.stdout for process in processes if process.stdout is not None]
+    for pipe in pipes:
+        os.set_blocking(pipe.fileno(), False)
+    while out.count(b"}") < count and time.monotonic() < end:
+        time.sleep(0.1)
+        out += b"".join(pipe.read() or b"" for pipe in pipes)
+    return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End processes in order, and close their pipes."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(20)
+        if process.stdout is not None:
+            process.stdout.close()

@@ -76,11 +76,9 @@ def untimely(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[st
         moment: The moment in full.
         parameters: ``ticks_now``: the tick number at planning, when it was known.
     """
-    at_ms, tick = effective(moment)
     ticks = parameters.get("ticks_now")
-    reached = tick is not None and isinstance(ticks, int) and tick <= ticks
-    if reached or (at_ms is not None and at_ms <= site.now_ms()):
-        return [f"{moment} is past: the organism would be sealed at once, and that cannot be taken back"]
+    if _is_past(site, moment, ticks if isinstance(ticks, int) else None):
+        return [_past(moment)]
     return _owed(site, moment, parameters)
 
 
@@ -91,17 +89,24 @@ def still_ahead(site: Site, moment: str) -> Probe:
         site: The organism.
         moment: The moment in full.
     """
-    at_ms, tick = effective(moment)
     latest = site.fleet.survey().latest
-    ticks = None if latest is None else latest.ticks
-    if (at_ms is not None and at_ms <= site.now_ms()) or (
-        tick is not None and ticks is not None and tick <= ticks
-    ):
+    if _is_past(site, moment, None if latest is None else latest.ticks):
         return Probe.no(
-            f"{moment} is past: the organism would be sealed at once, and that cannot be taken back",
+            _past(moment),
             advice="`organismctl change abort` ends this change; plan it anew with a later moment",
         )
     return Probe.yes(f"{moment} is still to come")
+
+
+def _is_past(site: Site, moment: str, ticks: int | None) -> bool:
+    """Whether a moment is there already, by the wall clock or by the tick number where that is known."""
+    at_ms, tick = effective(moment)
+    reached = tick is not None and ticks is not None and tick <= ticks
+    return reached or (at_ms is not None and at_ms <= site.now_ms())
+
+
+def _past(moment: str) -> str:
+    return f"{moment} is past: the organism would be sealed at once, and that cannot be taken back"
 
 
 def _owed(site: Site, moment: str, parameters: Mapping[str, Json]) -> list[str]:
