@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from organismctl.change.admission import admission_file, own_committee
 from organismctl.errors import InputError, OrganismError, RefusedError
 from organismctl.files.atomic import os_errors, write_atomic
 from organismctl.files.ticket_papers import Holder, Issued, TicketBundle, TicketRequest
+from organismctl.identity.admission import COMMITTEE, own_committee
 from organismctl.identity.digest import derive
 from organismctl.observe.ticket_files import MAX_TICKET, ticket_bytes, ticket_value
 
@@ -214,7 +214,7 @@ def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:
 
 def _file_of(config: OrganismConfig, deployment: Deployment, member: SpannedMember, node: Node) -> str:
     if member not in config.span:
-        return admission_file(node)
+        return node.tickets[0] if node.tickets else f"tickets/{node.name}.{COMMITTEE}.ticket"
     side = deployment.span(member.name)
     known = next((one.file for one in side.tickets if one.node == node.name), None) if side else None
     return known or f"tickets/{node.name}.{member.name}.ticket"

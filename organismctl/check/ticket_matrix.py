@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from organismctl.check.finding import SourceRef
 from organismctl.check.values import hex_id, items, source, table, text, whole
 from organismctl.check.wire_view import WireTicket, unbase64
+from organismctl.identity.admission import own_committee
 from organismctl.identity.config import Issuer, SpannedMember
 from organismctl.identity.verdict import TicketVerdict
 
@@ -29,7 +30,6 @@ STEPS = (
     "expiry-missing", "expired", "max-lifetime", "issued-at-missing", "max-age", "audience", "claim", "expiry-range",
 )  # fmt: skip
 """mosaik's order for a JWT: of several refused tickets, the one that comes furthest is shown."""
-COMMITTEE = "committee"
 EXPIRED_STEPS = frozenset({"expired", "max-age"})
 _FURTHEST = len(STEPS)
 STRANGER_STEPS = frozenset({"utf-8", "parts", "header", "algorithm", "signature", "issuer"})
@@ -115,10 +115,8 @@ class Matrix:
         self._scope = scope
         config = scope.organism.config
         spanned = {member.name: member for member in config.span}
-        self.own = COMMITTEE if COMMITTEE not in spanned else f"our {COMMITTEE}"
-        issuers = tuple(Issuer("current", validator) for validator in config.acl)
-        # Admission to the committee is judged as at a spanned member whose issuers are [[acl]].
-        own = SpannedMember(self.own, "organism", b"", None, "tick", issuers=issuers)
+        own = own_committee(config)
+        self.own = own.name
         self.spans = list(spanned)
         self._span = {**spanned, self.own: own}
         nodes = scope.deployment.nodes if scope.deployment else ()

@@ -178,17 +178,11 @@ def _handle(
 def _over_the_wire(
     peers: list[str], tickets: list[Path], network: bytes, reader: Reader
 ) -> Iterator[SurfaceItem]:
-    from organismctl.errors import UsageError
-    from organismctl.identity.peer_entry import EntryPoint
+    from organismctl.cli.inspect import entry_point
     from organismctl.observe.sources import read_observer
     from organismctl.observe.surface_wire import WireReader
 
-    points = []
-    for text in peers:
-        try:
-            points.append(EntryPoint.parse(text))
-        except ValueError as error:
-            raise UsageError(f"--peer {text[:100]!r} is {error}") from error
+    points = [entry_point(text) for text in peers]
     return WireReader(points, network, read_observer(None, tickets), reader).follow()
 
 

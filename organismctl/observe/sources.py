@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from organismctl.identity.admission import own_label
 from organismctl.observe import card, node_api, ticket_files
 from organismctl.observe.look import Source, Want
 from organismctl.observe.snapshot import OBSERVER, Fact, Snapshot
@@ -23,8 +24,6 @@ NODE_KINDS = (node_api.STATUS, node_api.CONFIG, node_api.TICKETS)
 WIRE_KINDS = ("wire.catalog", "wire.peer")
 STREAM_KIND = "wire.stream"
 ALL_KINDS = (*NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, *WIRE_KINDS, STREAM_KIND)
-COMMITTEE = "committee"
-"""How a node's tickets for our own committee are named where a spanned member stands otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def node_addresses(deployment: Deployment) -> list[node_api.Address]:
 def ticket_paths(organism: LoadedOrganism, deployment: Deployment) -> list[ticket_files.TicketPath]:
     """Every ticket file of a spanned member that organism.toml has, and of our own committee."""
     spanned = {member.name for member in organism.config.span}
-    own = COMMITTEE if COMMITTEE not in spanned else f"our {COMMITTEE}"
+    own = own_label(organism.config)
     paths = [
         ticket_files.TicketPath(ticket.node, side.name, deployment.resolve(ticket.file), ticket.file)
         for side in deployment.spans

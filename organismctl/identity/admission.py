@@ -12,19 +12,17 @@ from organismctl.identity.config import Issuer, SpannedMember
 from organismctl.identity.fingerprint import stable_id
 
 if TYPE_CHECKING:
-    from organismctl.files.deployment import Node
     from organismctl.identity.config import OrganismConfig
 
 COMMITTEE = "committee"
-"""How papers and rows call our own committee where a spanned member's name stands otherwise."""
+
+
+def own_label(config: OrganismConfig) -> str:
+    """How papers and rows call our own committee where a spanned member's name stands otherwise."""
+    return COMMITTEE if all(member.name != COMMITTEE for member in config.span) else f"our {COMMITTEE}"
 
 
 def own_committee(config: OrganismConfig) -> SpannedMember:
     """Our committee in the form of a spanned member whose issuers are ``[[acl]]``."""
     issuers = tuple(Issuer("current", validator) for validator in config.acl)
-    return SpannedMember(COMMITTEE, "organism", stable_id(config), None, "tick", issuers=issuers)
-
-
-def admission_file(node: Node) -> str:
-    """Where a node's ticket for our own committee goes, relative to deployment.toml."""
-    return node.tickets[0] if node.tickets else f"tickets/{node.name}.{COMMITTEE}.ticket"
+    return SpannedMember(own_label(config), "organism", stable_id(config), None, "tick", issuers=issuers)
