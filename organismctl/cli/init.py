@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from organismctl.cli.init_writing import AdmissionKey
     from organismctl.files.drafts import Draft, NodeDraft, SpanDraft
-    from organismctl.files.secret import Secret
 
 app = typer.Typer(help="Draft organism.toml and deployment.toml.", rich_markup_mode=None)
 
@@ -19,10 +18,53 @@ EXAMPLES = {
     "upstream": "one node that spans nobody and makes a fact per second",
     "composite": "three nodes and a spare that span two upstreams, each of them beside it",
 }
-FIRST_PORT = 7101
-WRITTEN = ("organism.toml", "deployment.toml", "secrets/admission.key")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+Name = Annotated[str | None, typer.Option("--name", help="The organism's public name.")]
+Network = Annotated[str | None, typer.Option("--network", help="mosaik's network: text or 64 hex.")]
+NodeOptions = Annotated[
+    list[str] | None,
+    typer.Option("--node", metavar="NAME=URL[#PEER_ID]", help="A committee member's node; repeatable."),
+]
+SpareOptions = Annotated[
+    list[str] | None,
+    typer.Option("--spare", metavar="NAME=URL[#PEER_ID]", help="A spare node; repeatable."),
+]
+SpanOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--span",
+        metavar="LABEL=FILE[@URL]",
+        help="A spanned member: what its `fingerprint show --as-ref` printed, and a node of it; repeatable.",
+    ),
+]
+Acl = Annotated[
+    str | None,
+    typer.Option(
+        "--acl",
+        metavar="ISSUER=KEY",
+        help="Who admits to the committee: an ed25519 key; else one is made.",
+    ),
+]
+FromPeer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-peer",
+        metavar="PEERID@HOST:PORT",
+        help="Draft from what this mosaik peer tells of its network; what it cannot tell is marked; repeatable.",
+    ),
+]
+Group = Annotated[
+    str | None, typer.Option("--group", metavar="ID", help="With --from-peer: the committee's group id.")
+]
+Via = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--via", metavar="URL", help="With --from-peer: ask this node API each, where UDP is blocked."
+    ),
+]
 
 
 @app.command()
@@ -38,82 +80,68 @@ def init(
     list_examples: Annotated[
         bool, typer.Option("--list-examples", help="List the examples and stop.")
     ] = False,
-    name: Annotated[str | None, typer.Option("--name", help="The organism's public name.")] = None,
-    network: Annotated[
-        str | None, typer.Option("--network", help="mosaik's network: text or 64 hex.")
-    ] = None,
-    node: Annotated[
-        list[str] | None,
-        typer.Option("--node", metavar="NAME=URL[#PEER_ID]", help="A committee member's node; repeatable."),
-    ] = None,
-    spare: Annotated[
-        list[str] | None,
-        typer.Option("--spare", metavar="NAME=URL[#PEER_ID]", help="A spare node; repeatable."),
-    ] = None,
-    span: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--span",
-            metavar="LABEL=FILE[@URL]",
-            help="A spanned member: what its `fingerprint show --as-ref` printed, and a node of it; repeatable.",
-        ),
-    ] = None,
-    acl: Annotated[
-        str | None,
-        typer.Option(
-            "--acl",
-            metavar="ISSUER=KEY",
-            help="Who admits to the committee: an ed25519 key; else one is made.",
-        ),
-    ] = None,
-    from_peer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from-peer",
-            metavar="PEERID@HOST:PORT",
-            help="Draft from what this mosaik peer tells of its network; what it cannot tell is marked; repeatable.",
-        ),
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", metavar="ID", help="With --from-peer: the committee's group id.")
-    ] = None,
-    via: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--via", metavar="URL", help="With --from-peer: ask this node API each, where UDP is blocked."
-        ),
-    ] = None,
+    name: Name = None,
+    network: Network = None,
+    node: NodeOptions = None,
+    spare: SpareOptions = None,
+    span: SpanOptions = None,
+    acl: Acl = None,
+    from_peer: FromPeer = None,
+    group: Group = None,
+    via: Via = None,
 ) -> None:
     """Draft organism.toml and deployment.toml: from an example, from a live network, from flags, or by asking."""
-    from organismctl.cli.output import emit, say
-    from organismctl.errors import InputError, UsageError
+    from organismctl.cli.init_writing import refuse_overwriting, write_drafts, write_example
+    from organismctl.cli.output import emit
 
     if list_examples:
         emit("\n".join(f"{key:<10} {text}" for key, text in EXAMPLES.items()))
         return
-    _refuse_overwriting(folder)
+    refuse_overwriting(folder)
+    flags = (name, network, node, spare, span, acl)
     if from_peer:
-        if any((example, node, spare, span)):
-            raise UsageError(
-                "--from-peer finds the nodes itself: no --from-example, --node, --spare, --span with it"
-            )
+        _only_from_peer(example, node, spare, span)
         _from_peer(folder, from_peer, name, network, group, acl, via)
-        return
+    elif example is not None:
+        _only_example(example, flags, group, via)
+        _tell(write_example(folder, example), folder, example)
+    else:
+        _no_peer(group, via)
+        _tell(write_drafts(folder, *_draft(*flags)), folder, None)
+
+
+def _only_from_peer(*others: object) -> None:
+    from organismctl.errors import UsageError
+
+    if any(others):
+        raise UsageError(
+            "--from-peer finds the nodes itself: no --from-example, --node, --spare, --span with it"
+        )
+
+
+def _no_peer(group: str | None, via: list[str] | None) -> None:
+    from organismctl.errors import UsageError
+
     if group or via:
         raise UsageError("--group and --via go with --from-peer")
-    if example is not None:
-        if any((name, network, node, spare, span, acl)):
-            raise UsageError(
-                "--from-example writes its example as it is: no other option goes with it",
-                advice="edit the files afterwards, or draft without --from-example",
-            )
-        if example not in EXAMPLES:
-            raise InputError(
-                f"no example is called {example[:40]!r}", advice=f"there are: {', '.join(EXAMPLES)}"
-            )
-        written = _example(folder, example)
-    else:
-        written = _write(folder, *_draft(name, network, node, spare, span, acl))
+
+
+def _only_example(example: str, flags: tuple[object, ...], group: str | None, via: list[str] | None) -> None:
+    from organismctl.errors import InputError, UsageError
+
+    _no_peer(group, via)
+    if any(flags):
+        raise UsageError(
+            "--from-example writes its example as it is: no other option goes with it",
+            advice="edit the files afterwards, or draft without --from-example",
+        )
+    if example not in EXAMPLES:
+        raise InputError(f"no example is called {example[:40]!r}", advice=f"there are: {', '.join(EXAMPLES)}")
+
+
+def _tell(written: list[Path], folder: Path, example: str | None) -> None:
+    from organismctl.cli.output import say
+
     for path in written:
         say(f"wrote {path}")
     _say_next(folder, example)
@@ -214,8 +242,9 @@ def _draft(
     spares: list[str] | None,
     spans: list[str] | None,
     acl: str | None,
-) -> tuple[Draft, _Key | None]:
+) -> tuple[Draft, AdmissionKey | None]:
     """What the flags say; the rest is asked."""
+    from organismctl.cli.init_writing import FIRST_PORT, AdmissionKey
     from organismctl.cli.output import ask
     from organismctl.errors import UsageError
     from organismctl.files.drafts import Draft, example_nodes
@@ -233,7 +262,7 @@ def _draft(
     chosen += tuple(_node(text, "--spare", roster=False) for text in spares or ())
     made = tuple(_span(text) for text in spans or ())
     if acl is None:
-        key = _Key.make()
+        key = AdmissionKey.make()
         return Draft(name, network, key.public, chosen, made), key
     issuer, public = _issuer_key(acl)
     return Draft(name, network, public, chosen, made, issuers=(issuer,)), None
@@ -257,6 +286,7 @@ def _node(text: str, option: str, *, roster: bool) -> NodeDraft:
 
 def _span(text: str) -> SpanDraft:
     """``LABEL=FILE[@URL]``; the file holds what ``fingerprint show --as-ref`` printed."""
+    from organismctl.cli.init_writing import relabel
     from organismctl.errors import InputError, UsageError
     from organismctl.files.atomic import read_text
     from organismctl.files.deployment_shape import usable_url
@@ -275,117 +305,3 @@ def _span(text: str) -> SpanDraft:
             f"{file} holds no [[span]]", advice="`organismctl fingerprint show --as-ref -o FILE` writes it"
         )
     return SpanDraft(label, relabel(printed[start:], label), url)
-
-
-def relabel(stanza: str, label: str) -> str:
-    """A ``[[span]]`` stanza under our own label."""
-    return re.sub(r'^name = ".*"$', f'name = "{label}"', stanza, count=1, flags=re.MULTILINE)
-
-
-class _Key(NamedTuple):
-    """A new key that issues admission tickets; on disk only once the drafts are."""
-
-    secret: Secret
-    public: str
-
-    @classmethod
-    def make(cls) -> _Key:
-        import secrets
-
-        from organismctl.files.secret import Secret
-        from organismctl.identity.jwt import public_key
-
-        made = secrets.token_bytes(32)
-        return cls(Secret(made.hex()), public_key("EdDSA", made).hex())
-
-    def write(self, path: Path) -> None:
-        """In the form that `tickets issue --key` reads."""
-        import json
-
-        from organismctl.files.secret import create_secret
-
-        create_secret(path, json.dumps({"alg": "EdDSA", "secret": self.secret.reveal()}))
-
-
-def _refuse_overwriting(folder: Path) -> None:
-    """Before anything is made: what is there already stays, and so does the folder as a whole."""
-    from organismctl.errors import RefusedError
-
-    # A link that leads nowhere is there too: writing would follow it.
-    there = [str(folder / name) for name in WRITTEN if os.path.lexists(folder / name)]
-    if there:
-        raise RefusedError(
-            f"{' and '.join(there)} is there already", advice="init never overwrites; name another folder"
-        )
-
-
-def _write(folder: Path, draft: Draft, key: _Key | None) -> list[Path]:
-    """Both files and the key, or none: they are parsed before the first is written."""
-    from organismctl.files.atomic import os_errors, write_atomic
-    from organismctl.files.deployment import parse_deployment
-    from organismctl.files.drafts import draft_deployment, draft_organism
-    from organismctl.files.organism import parse_organism
-
-    _refuse_overwriting(folder)
-    paths = [folder / "organism.toml", folder / "deployment.toml"]
-    texts = [draft_organism(draft), draft_deployment(draft)]
-    parse_organism(texts[0], str(paths[0]))
-    parse_deployment(texts[1], paths[1])
-    with os_errors(folder, "create"):
-        folder.mkdir(parents=True, exist_ok=True)
-    for path, text in zip(paths, texts, strict=True):
-        write_atomic(path, text.encode(), 0o644)
-    if key is not None:
-        key.write(folder / "secrets" / "admission.key")
-    return paths
-
-
-def _example(folder: Path, example: str) -> list[Path]:
-    from organismctl.files.drafts import Draft, SpanDraft, draft_organism, example_nodes
-
-    if example == "upstream":
-        return _write(folder, *_upstream("example.upstream", 7201))
-    written: list[Path] = []
-    spans = []
-    upstreams = {name: folder / "upstreams" / name for name in ("north", "south")}
-    for home in upstreams.values():
-        _refuse_overwriting(home)
-    for number, (name, home) in enumerate(upstreams.items()):
-        port = 7201 + 100 * number
-        draft, key = _upstream(f"example.{name}", port)
-        written += _write(home, draft, key)
-        stanza = _stanza(draft_organism(draft), name) + _issuer(draft)
-        spans.append(SpanDraft(name, stanza, f"http://127.0.0.1:{port}"))
-    key = _Key.make()
-    nodes = example_nodes("node", 3, FIRST_PORT, spares=1)
-    draft = Draft("example.settlement", "example.universe", key.public, nodes, tuple(spans), rehearsal=True)
-    return [*written, *_write(folder, draft, key)]
-
-
-def _upstream(name: str, port: int) -> tuple[Draft, _Key]:
-    from organismctl.files.drafts import Draft, NodeDraft
-
-    key = _Key.make()
-    node = NodeDraft("node-a", f"http://127.0.0.1:{port}")
-    return Draft(name, "example.universe", key.public, (node,), rehearsal=True, issuers=(name,)), key
-
-
-def _stanza(text: str, label: str) -> str:
-    from organismctl.files.organism import parse_organism
-    from organismctl.identity.fingerprint import identity_of
-    from organismctl.identity.reference import OrganismRef, span_stanza
-
-    config = parse_organism(text).config
-    identity = identity_of(config)
-    ref = OrganismRef("organism", config.name, identity.stable_id or b"", identity.fingerprint)
-    surfaces = tuple((name, "stream", surface) for name, surface in identity.surface_ids.items())
-    return relabel(span_stanza(ref, surfaces), label)
-
-
-def _issuer(draft: Draft) -> str:
-    """Whose tickets our nodes need there: the upstream admits by its own acl."""
-    names = ", ".join(f'"{name}"' for name in draft.issuers)
-    return (
-        f'[[span.issuer]]\nstate = "current"\ntype = "jwt"\nissuers = [{names}]\n'
-        f'keys = [{{ alg = "EdDSA", key = "{draft.acl_key}" }}]\n'
-    )

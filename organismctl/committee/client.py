@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from organismctl.committee import answers
+from organismctl.committee.answer_status import read_status
 from organismctl.committee.answers import (
     Appended,
     ChangeCopy,
@@ -132,7 +133,7 @@ class NodeClient(Http):
 
     def status(self) -> JsonObject:
         """NodeStatus, as a checked JSON mapping."""
-        return self._read("/v1/status", answers.read_status)
+        return self._read("/v1/status", read_status)
 
     def config(self) -> JsonObject:
         """``{"fingerprint", "group_id", "fields": {path: digest}}`` as the node was started."""

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from organismctl.files.organism import load_organism
 from organismctl.identity.fingerprint import identity_of
 from organismctl.identity.surface_item import decode_item, encode_body
 from organismctl.observe.surface import Pin, Prover
+from tests.change.witness import Witness
 from tests.support.committee import Committee, running_committee, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -75,38 +75,6 @@ def ctl(
 
 def rehearsal(**what: str) -> dict[str, str]:
     return {"ORGANISMCTL_REHEARSAL": "1", **{f"ORGANISMCTL_{key}": value for key, value in what.items()}}
-
-
-class Witness:
-    """Keeps asking for commands that change nothing, and remembers every height that was acknowledged."""
-
-    def __init__(self, committee: Committee) -> None:
-        self.committee = committee
-        self.acknowledged: dict[int, str] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Witness:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        number = 0
-        while not self._stop.wait(0.1):
-            number += 1
-            request = f"witness-{id(self)}-{number}"
-            for name in self.committee.names:
-                try:
-                    with self.committee.client(name, timeout=2.0) as client:
-                        done = client.append({"type": "apply", "through": 0}, request)
-                except OrganismError:
-                    continue
-                self.acknowledged[done.height] = request
-                break
 
 
 class Walk:

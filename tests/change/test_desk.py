@@ -31,7 +31,7 @@ from organismctl.change.store import Store
 from organismctl.errors import InputError, RefusedError
 from organismctl.exits import Exit
 from tests.change.sim import Committee, SimNode, sim_site
-from tests.change.test_procedures import RETIRE, ROTATE
+from tests.change.sim_desk import RETIRE, ROTATE
 from tests.change.toy import FakeClock, Killed
 
 

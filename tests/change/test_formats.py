@@ -23,7 +23,7 @@ from organismctl.change.wiring import _entries
 from organismctl.identity.surface_item import RetirementMarker
 from organismctl.report.schema import schemas
 from tests.change.sim import Committee, sim_site
-from tests.change.test_procedures import RETIRE, ROTATE, Desk
+from tests.change.sim_desk import RETIRE, ROTATE, Desk
 from tests.change.toy import FakeClock
 
 FOLDER = Path(__file__).parents[2] / "docs" / "formats"

@@ -11,7 +11,8 @@ from organismctl.committee.ledger.effects import Certified, Origin
 from organismctl.committee.ledger.protocol import Node
 from organismctl.committee.ledger.roster import Action, RosterChange
 
-from .world import Disk, Violation, World, peer_id
+from .parts import Disk
+from .world import Violation, World, peer_id
 
 HEAL = 40.0
 """Seconds of simulated time within which a healed committee must go on; it takes about 2."""

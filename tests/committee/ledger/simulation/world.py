@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -13,7 +12,6 @@ from organismctl.committee.ledger.core import LedgerConfig, Role
 from organismctl.committee.ledger.effects import (
     Advanced,
     Certified,
-    DiskState,
     Origin,
     Resolve,
     Send,
@@ -21,10 +19,12 @@ from organismctl.committee.ledger.effects import (
     Stop,
     Write,
 )
-from organismctl.committee.ledger.entry import NO_DIGEST, NO_EPOCH, Entry, Epoch, Kind, application, link
+from organismctl.committee.ledger.entry import NO_DIGEST, NO_EPOCH, Epoch, Kind, application, link
 from organismctl.committee.ledger.protocol import Node
 from organismctl.committee.ledger.requests import Request
-from organismctl.committee.ledger.roster import NOBODY, GenesisRecord, Roster, after
+from organismctl.committee.ledger.roster import GenesisRecord
+
+from .parts import Disk, Machine, Network
 
 FINGERPRINT = b"f" * 32
 TICK = 0.05
@@ -36,79 +36,6 @@ class Violation(AssertionError):
 
 def peer_id(number: int) -> bytes:
     return bytes([number]) * 32
-
-
-class Disk:
-    """What survives a crash: applied writes; what was asked for but not finished may or may not be among them."""
-
-    def __init__(self, incarnation: int, origin: Origin, introduced: bool) -> None:
-        self.incarnation = incarnation
-        self.origin = origin
-        self.introduced = introduced
-        self.promised: Epoch = NO_EPOCH
-        self.accepted: Epoch = NO_EPOCH
-        self.certified = -1
-        self.entries: list[Entry] = []
-        self.incarnations: dict[bytes, int] = {}
-
-    def apply(self, write: Write) -> None:
-        if write.promised is not None:
-            self.promised = write.promised
-        if write.accepted is not None:
-            self.accepted = write.accepted
-        if write.truncate is not None:
-            del self.entries[write.truncate + 1 :]
-        if write.entries:
-            assert write.entries[0].height == len(self.entries), "a write leaves a gap"
-            self.entries.extend(write.entries)
-        if write.certified is not None:
-            assert write.certified < len(self.entries), "certified beyond what is on disk"
-            self.certified = write.certified
-        self.introduced = self.introduced or write.introduced
-        self.incarnations.update(write.incarnations)
-
-    def state(self) -> DiskState:
-        roster: Roster = NOBODY
-        for entry in self.entries[: self.certified + 1]:
-            if entry.command[0] != Kind.APPLICATION:
-                roster = after(roster, entry.command) or roster
-        tail = tuple(self.entries[max(self.certified, 0) :])
-        return DiskState(
-            self.incarnation,
-            self.origin,
-            self.introduced,
-            self.promised,
-            self.accepted,
-            self.certified,
-            tail,
-            roster,
-            dict(self.incarnations),
-        )
-
-
-@dataclass(slots=True)
-class Machine:
-    """One simulated node: its disk, and while it runs its protocol."""
-
-    id: bytes
-    disk: Disk
-    node: Node | None = None
-    run: int = 0
-    pending: list[Write] = field(default_factory=list)
-    busy_until: float = 0.0
-    slow: float = 1.0
-
-
-@dataclass(slots=True)
-class Network:
-    """How bad the network is now."""
-
-    loss: float = 0.0
-    double: float = 0.0
-    delay: float = 0.005
-    late: float = 0.0
-    late_by: float = 0.5
-    cut: set[tuple[bytes, bytes]] = field(default_factory=set)
 
 
 class World:
