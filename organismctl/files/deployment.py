@@ -120,6 +120,13 @@ class Observer:
 
 
 @dataclass(frozen=True, slots=True)
+class Exporter:
+    """Where a resident ``organismctl exporter`` listens, or ``None`` when there is none."""
+
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Thresholds:
     """Limits; durations in milliseconds, ``commit_lag`` in entries."""
 
@@ -180,6 +187,7 @@ class Deployment:
     operator: str = ""
     mosaik: Mosaik = Mosaik()
     observer: Observer = Observer()
+    exporter: Exporter = Exporter()
     secrets: Secrets = Secrets()
     nodes: tuple[Node, ...] = ()
     spans: tuple[SpanSide, ...] = ()
@@ -251,6 +259,7 @@ def _deployment(values: Mapping[str, Any], path: Path, reader: Reader) -> Deploy
         operator=(operator or {}).get("name") or default_operator(),
         mosaik=Mosaik(**(values["mosaik"] or {})),
         observer=Observer(**(values["observer"] or {})),
+        exporter=Exporter(**(values["exporter"] or {})),
         secrets=Secrets(**(values["secrets"] or {})),
         nodes=tuple(Node(**one) for one in values["node"]),
         spans=tuple(_span(one) for one in values["span"]),

@@ -227,6 +227,7 @@ SECRETS = Table(
 )
 
 MOSAIK = Table({"relay": Field(_URL, "a relay of our own; absent: mosaik's public ones")})
+EXPORTER = Table({"url": Field(_URL, "a resident `organismctl exporter`, whose memory checks ask")})
 OBSERVER = Table(
     {
         "key": Field(SecretPath(), "file of its ed25519 seed; absent: another identity each time"),
@@ -269,6 +270,7 @@ DEPLOYMENT = Table(
         "operator": Field(Table({"name": Field(Text("a name"), "who stands in journals")}), "who acts"),
         "mosaik": Field(MOSAIK, "how mosaik's network is reached"),
         "observer": Field(OBSERVER, "who looks at the network from this tool"),
+        "exporter": Field(EXPORTER, "the resident exporter"),
         "secrets": Field(SECRETS, "paths to secrets"),
         "node": Field(
             Tables(NODE, unique=("name", "peer_id", "url", "address", "data")), "the nodes", default=()

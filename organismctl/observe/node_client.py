@@ -36,6 +36,15 @@ class LookingClient(NodeClient):
         """
         return self._read("/v1/status", dict)
 
+    def document(self, path: str, limit: int) -> JsonObject:
+        """The JSON object at a path, unread: for another server of ours than a node.
+
+        Raises:
+            NodeError: It answers with something else.
+            UnreachableError: It does not answer.
+        """
+        return self._read(path, dict, limit=limit)
+
     def wire_catalog(self, limit: int) -> bytes:
         """The catalog of the node's mosaik network, as catalog sync would send it; nothing of it is checked here.
 

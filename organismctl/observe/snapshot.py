@@ -11,6 +11,7 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``node.digest`` | node name | ``log/digest`` at the height that all nodes have |
 | ``ticket.file`` | ``node × span`` | ``node``, ``span``, ``file``; ``class``, ``ticket_id``, ``data``; or ``absent`` |
 | ``span.card`` | span name | the spanned member's published card |
+| ``exporter.memory`` | ``SPAN/SURFACE`` | what a resident exporter remembers of it |
 | ``wire.catalog`` | ``PEERID@HOST:PORT`` | what an entry point told, and what of it did not prove |
 | ``wire.peer`` | peer id | a peer's newest signed entry, tickets included, and who told it |
 | ``wire.stream`` | ``STREAM_ID@PEERID`` | what a subscription heard |

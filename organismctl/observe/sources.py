@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.identity.admission import own_label
-from organismctl.observe import card, node_api, ticket_files
+from organismctl.observe import card, exporter_memory, node_api, ticket_files
 from organismctl.observe.look import Source, Want
 from organismctl.observe.snapshot import OBSERVER, Fact, Snapshot
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 NODE_KINDS = (node_api.STATUS, node_api.CONFIG, node_api.TICKETS)
 WIRE_KINDS = ("wire.catalog", "wire.peer")
 STREAM_KIND = "wire.stream"
-ALL_KINDS = (*NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, *WIRE_KINDS, STREAM_KIND)
+ALL_KINDS = (
+    *NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, exporter_memory.KIND, *WIRE_KINDS, STREAM_KIND,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,12 @@ def sources_for(
         sources.append(ticket_files.TicketFiles(paths))
     if card.KIND in kinds:
         sources += _cards(organism, deployment)
+    if exporter_memory.KIND in kinds and deployment.exporter.url is not None:
+        subjects = exporter_memory.subjects_of(organism)
+        timeout = deployment.thresholds.probe_timeout_ms / 1000
+        sources.append(
+            exporter_memory.ExporterMemory(deployment.exporter.url, organism.config.name, subjects, timeout)
+        )
     sources += _wire(kinds, organism, deployment, wire or WireLook())
     then = node_api.common_height(addresses) if node_api.DIGEST in kinds else None
     return Looks(sources, then)

@@ -1,0 +1,126 @@
+"""Source: what a resident exporter remembers, ``GET {exporter.url}/v1/memory``. Gives ``exporter.memory``.
+
+A look sees one moment; since when a spanned member is silent only somebody knows who has watched. What the
+exporter tells is remote input like any other: something else behind its url is said, and nothing is taken from it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from organismctl.errors import OrganismError
+from organismctl.observe.look import Want, now_ms
+from organismctl.observe.snapshot import MALFORMED, OBSERVER, UNREACHABLE, Fact
+
+if TYPE_CHECKING:
+    from organismctl.files.organism import LoadedOrganism
+
+KIND = "exporter.memory"
+PATH = "/v1/memory"
+SCHEMA = 1
+MAX_ANSWER = 8 << 20
+MAX_NODES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterMemory:
+    """One resident exporter.
+
+    Attributes:
+        url: Its address.
+        organism: Whose memory is wanted.
+        subjects: ``SPAN/SURFACE`` of every surface that organism.toml reads.
+        timeout_s: Seconds for the answer.
+    """
+
+    url: str
+    organism: str
+    subjects: tuple[str, ...]
+    timeout_s: float = 3.0
+
+    def wants(self) -> Sequence[Want]:
+        """See :meth:`organismctl.observe.look.Source.wants`."""
+        return [Want(KIND, subject, self._source) for subject in self.subjects]
+
+    def look(self) -> Iterator[Fact]:
+        """See :meth:`organismctl.observe.look.Source.look`."""
+        begun = time.monotonic()
+        try:
+            told = self._ask()
+        except OrganismError as exc:
+            reason, cause = exc.message, _cause(exc)
+            yield from (Fact.unseen(KIND, one, self._source, reason, cause) for one in self.subjects)
+            return
+        took = round((time.monotonic() - begun) * 1000)
+        for subject in self.subjects:
+            value = told.get(subject)
+            if isinstance(value, dict) and _well_formed(value):
+                yield Fact(KIND, subject, value, self._source, seen_ms=now_ms(), took_ms=took)
+            else:
+                reason = "the exporter does not know it" if value is None else "its memory of it is malformed"
+                yield Fact.unseen(KIND, subject, self._source, reason, MALFORMED)
+
+    def _ask(self) -> Mapping[str, Any]:
+        from organismctl.committee.client import NodeAnswerError
+        from organismctl.observe.node_client import LookingClient
+
+        with LookingClient(self.url, timeout=self.timeout_s) as client:
+            answer = client.document(PATH, MAX_ANSWER)
+        told = answer.get("memory")
+        if answer.get("schema") != SCHEMA or not isinstance(told, dict):
+            raise NodeAnswerError(
+                f"{self.url} is no exporter of ours: it tells no memory of schema {SCHEMA}",
+                code="malformed",
+                advice="check [exporter] url in deployment.toml",
+            )
+        if answer.get("organism") != self.organism:
+            raise NodeAnswerError(
+                f"{self.url} is the exporter of another organism",
+                code="malformed",
+                advice="check [exporter] url in deployment.toml",
+            )
+        return told
+
+    @property
+    def _source(self) -> str:
+        return f"exporter {self.url}"
+
+
+def subjects_of(organism: LoadedOrganism) -> tuple[str, ...]:
+    """``SPAN/SURFACE`` of every surface that an organism reads, in its order."""
+    return tuple(
+        f"{member.name}/{surface.name}" for member in organism.config.span for surface in member.surfaces
+    )
+
+
+def _cause(exc: OrganismError) -> str:
+    from organismctl.committee.client import NodeAccessError, NodeError
+
+    if isinstance(exc, NodeAccessError):
+        return OBSERVER
+    return MALFORMED if isinstance(exc, NodeError) else UNREACHABLE
+
+
+def _well_formed(value: Mapping[str, object]) -> bool:
+    """Whether what the checks rely on is there, and of its type."""
+    whole = all(_moment(value.get(key)) for key in ("last_event_ms", "dark_since_ms", "last_position"))
+    nodes = value.get("by_node")
+    return (
+        whole
+        and _count(value.get("watched_since_ms"))
+        and _count(value.get("events"))
+        and isinstance(nodes, dict)
+        and len(nodes) <= MAX_NODES
+        and all(isinstance(one, dict) for one in nodes.values())
+    )
+
+
+def _moment(value: object) -> bool:
+    return value is None or _count(value)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
