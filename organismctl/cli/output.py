@@ -13,19 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from organismctl.report.controls import CONTROLS_BUT_LINES
+
 PROGRESS_AFTER_S = 1.0
-_FORBIDDEN = (
-    *(code for code in (*range(32), *range(127, 160)) if code not in (9, 10)),
-    *(0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
-)
-# What a terminal would obey may stand in JSON only in its escaped form, which means the same.
-_ESCAPED = {code: f"\\u{code:04x}" for code in _FORBIDDEN if code > 31}
-_CONTROL = dict.fromkeys(_FORBIDDEN, "\N{REPLACEMENT CHARACTER}")
 
 
 def clean(text: str) -> str:
     """Text without control characters or direction overrides; tabs and newlines stay."""
-    return text.translate(_CONTROL).encode(errors="replace").decode()
+    return text.translate(CONTROLS_BUT_LINES).encode(errors="replace").decode()
 
 
 def colour(stream: Any = None) -> bool:
@@ -80,9 +75,9 @@ def json_text(value: Any) -> str:
     """JSON, indented; what a terminal would obey stands escaped."""
     import json
 
-    text = json.dumps(value, indent=2, ensure_ascii=False).translate(_ESCAPED)
-    # Lone surrogates, which JSON can spell but no file can hold, leave as they came: escaped.
-    return text.encode(errors="backslashreplace").decode()
+    from organismctl.report.text import escape_raw
+
+    return escape_raw(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def emit_json(value: Any, to: Path | None = None) -> None:

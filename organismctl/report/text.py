@@ -10,25 +10,15 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-_FORBIDDEN = (
-    *range(32),
-    *range(127, 160),
-    0x200E,
-    0x200F,
-    0x2028,
-    0x2029,
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-    *range(0xD800, 0xE000),
-)
-_CONTROL = dict.fromkeys(_FORBIDDEN, "\N{REPLACEMENT CHARACTER}")
-_RAW = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from organismctl.report.controls import CONTROLS, RAW
+
+_RAW = re.compile(f"[{RAW}]")
 MIN_WIDTH = 40
 
 
 def clean(text: str) -> str:
     """One line of text that does nothing to a terminal: no control characters, no direction overrides."""
-    return text.translate(_CONTROL)
+    return text.translate(CONTROLS)
 
 
 def json_text(value: Any) -> str:
@@ -38,7 +28,12 @@ def json_text(value: Any) -> str:
 
 def escape_raw(text: str) -> str:
     """JSON with the control characters that JSON itself would let stand as escapes."""
-    return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _RAW.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def cells(text: str) -> int:
