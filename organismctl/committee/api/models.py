@@ -142,12 +142,35 @@ class SubscriptionAnswer(BaseModel):
     observed: int
     position: int | None
     marker: dict[str, Any] | None
+    arrived: int | None
+    missed: int
+    dropped: int
+    vouches: list[int] | None
+
+
+class WaitingAnswer(BaseModel):
+    """An input that the next fact waits for, since when (certified time)."""
+
+    span: str
+    surface: str
+    since_ms: int
+    clock_event: int
+
+
+class StallAnswer(BaseModel):
+    """The stall policy, and what it does now."""
+
+    policy: str
+    waiting_for: list[WaitingAnswer]
 
 
 class SubscriptionsAnswer(BaseModel):
-    """Subscriptions, each by itself."""
+    """Subscriptions, each by itself, and what the next fact waits for."""
 
+    now_ms: int
+    started_ms: int
     subscriptions: list[SubscriptionAnswer]
+    stall: StallAnswer
 
 
 class EntryAnswer(BaseModel):

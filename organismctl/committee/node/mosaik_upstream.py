@@ -225,6 +225,13 @@ class WireReader:
             told.append("not proven: without endpoints nobody tells its roster")
         return "; ".join(told)
 
+    def losses(self, surface: ReadSurface) -> tuple[int, int]:
+        """See :class:`Reader`: what a stream passed over, and what gave way here before it was read."""
+        stream = self._streams.get(surface.id)
+        if stream is None:
+            return 0, 0
+        return stream.order.missed, 0 if stream.feed is None else stream.feed.dropped
+
     def _map(self, surface: ReadSurface) -> MapReader:
         if surface.id not in self._maps:
             self._maps[surface.id] = MapReader(self._network, self._http, surface, self._admits)

@@ -6,10 +6,11 @@ from typing import Any
 
 from organismctl import __version__
 from organismctl.committee.evidence import Pointer
-from organismctl.committee.lane import Link
+from organismctl.committee.lane import LaneStatus, Link
 from organismctl.committee.ledger.core import Role
 from organismctl.committee.ledger.wire import Reader
 from organismctl.committee.node.node import CommitteeNode, wall_ms
+from organismctl.committee.node.subscriptions import Subscription
 from organismctl.identity.config import Validator
 from organismctl.identity.roster import roster_digest
 from organismctl.identity.surface_item import RetirementMarker
@@ -243,26 +244,50 @@ def _measurements(validator: Validator) -> list[dict[str, str]]:
 
 
 def subscriptions(node: CommitteeNode) -> dict[str, Any]:
-    """``GET /v1/subscriptions``: each by itself, never aggregated."""
-    listed = []
-    for subscription in node.subscriptions:
-        seen, folded = subscription.seen, subscription.folded
-        mark = node.state.marks.get(subscription.source) if folded else None
-        lane = node.driver.lanes.get(subscription.source)
-        listed.append(
-            {
-                "span": subscription.reader.upstream.member.name,
-                "surface": seen.surface.name,
-                "state": Link(seen.state).value,
-                "reason": seen.reason or (lane.halted or "" if lane is not None else ""),
-                "last_event_ms": seen.last_event_ms,
-                "received": seen.received,
-                "observed": mark.count if mark is not None else 0,
-                "position": mark.position if mark is not None else seen.position,
-                "marker": marker_json(seen.marker),
-            }
-        )
-    return {"subscriptions": listed}
+    """``GET /v1/subscriptions``: each by itself, never aggregated; and what the next fact waits for."""
+    driver = node.driver.status(node.state)
+    lanes = {lane.source: lane for lane in driver.lanes}
+    names = {
+        one.source: {"span": one.reader.upstream.member.name, "surface": one.seen.surface.name}
+        for one in node.subscriptions
+    }
+    return {
+        "now_ms": wall_ms(),
+        "started_ms": node.started_ms,
+        "subscriptions": [
+            _subscription(node, one, lanes.get(one.source), names[one.source]) for one in node.subscriptions
+        ],
+        "stall": {
+            "policy": node.settings.config.driver.stall,
+            "waiting_for": [
+                {**names[one.source], "since_ms": one.since_ms, "clock_event": one.clock_event}
+                for one in driver.waiting_for
+                if one.source in names
+            ],
+        },
+    }
+
+
+def _subscription(
+    node: CommitteeNode, subscription: Subscription, lane: LaneStatus | None, name: dict[str, str]
+) -> dict[str, Any]:
+    seen = subscription.seen
+    mark = node.state.marks.get(subscription.source) if subscription.folded else None
+    missed, dropped = subscription.reader.losses(seen.surface)
+    return {
+        **name,
+        "state": Link(seen.state).value,
+        "reason": seen.reason or (lane.halted or "" if lane is not None else ""),
+        "last_event_ms": seen.last_event_ms,
+        "received": seen.received,
+        "observed": mark.count if mark is not None else 0,
+        "position": mark.position if mark is not None else seen.position,
+        "marker": marker_json(seen.marker),
+        "arrived": seen.position,
+        "missed": missed,
+        "dropped": dropped,
+        "vouches": list(lane.vouches) if lane is not None and lane.vouches is not None else None,
+    }
 
 
 def tickets(node: CommitteeNode) -> dict[str, Any]:

@@ -47,6 +47,10 @@ class Reader(Protocol):
         """What is to be said of a surface although it is live, or empty."""
         ...
 
+    def losses(self, surface: ReadSurface) -> tuple[int, int]:
+        """How many events of a surface never came, and how many of what came gave way here before it was read."""
+        ...
+
     async def close(self) -> None:
         """Close what is open."""
         ...

@@ -217,6 +217,10 @@ class UpstreamReader:
         """What is to be said of a live surface: nothing."""
         return ""
 
+    def losses(self, surface: ReadSurface) -> tuple[int, int]:  # noqa: ARG002 # a Reader's signature
+        """How many events were lost: none that cannot be asked for again."""
+        return 0, 0
+
     # Items and who signed them.
 
     async def _event(self, endpoint: str | None, surface: ReadSurface, data: bytes) -> Event:
