@@ -1,4 +1,6 @@
-"""Source: a node's API. Gives ``node.status``, ``node.config``, ``node.tickets`` and ``node.digest``."""
+"""Source: a node's API. Gives ``node.status``, ``node.config``, ``node.tickets``, ``node.digest``,
+``node.subscriptions``, ``node.evidence`` and ``node.facts``.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from organismctl.observe.node_client import LookingClient
 
 STATUS, CONFIG, TICKETS, DIGEST = "node.status", "node.config", "node.tickets", "node.digest"
+SUBSCRIPTIONS, EVIDENCE, FACTS = "node.subscriptions", "node.evidence", "node.facts"
+MAX_ANSWER = 8 << 20
+EVIDENCE_LISTED = 1000
+"""The newest pointers that a node is asked for; how far its evidence goes back it says besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class NodeApi:
 
     Attributes:
         address: The node.
-        kind: ``node.status``, ``node.config``, ``node.tickets`` or ``node.digest``.
+        kind: One of those that the module gives.
         height: For ``node.digest``.
     """
 
@@ -129,7 +135,17 @@ _QUESTIONS: Mapping[str, Callable[[LookingClient, int], Any]] = {
     CONFIG: lambda client, _: dict(client.config()),
     TICKETS: _tickets,
     DIGEST: _digest,
+    SUBSCRIPTIONS: lambda client, _: dict(client.document("/v1/subscriptions", MAX_ANSWER)),
+    EVIDENCE: lambda client, _: dict(client.document(f"/v1/evidence?limit={EVIDENCE_LISTED}", MAX_ANSWER)),
+    FACTS: lambda client, _: newest_facts(client),
 }
+
+
+def newest_facts(client: LookingClient) -> dict[str, Any]:
+    """What the newest facts of each surface rest on; see :mod:`organismctl.observe.published`."""
+    from organismctl.observe.published import published
+
+    return published(client)
 
 
 def common_height(addresses: Sequence[Address]) -> Callable[[Snapshot], Sequence[Source]]:

@@ -9,8 +9,13 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``node.tickets`` | node name | ``tickets`` of the node API |
 | ``node.config`` | node name | ``config`` of the node API |
 | ``node.digest`` | node name | ``log/digest`` at the height that all nodes have |
+| ``node.subscriptions`` | node name | ``subscriptions`` of the node API, and what the next fact waits for |
+| ``node.evidence`` | node name | ``evidence`` of the node API: the newest pointers, and how far they go back |
+| ``node.facts`` | node name | how degraded the newest facts of each surface are |
 | ``ticket.file`` | ``node × span`` | ``node``, ``span``, ``file``; ``class``, ``ticket_id``, ``data``; or ``absent`` |
 | ``span.card`` | span name | the spanned member's published card |
+| ``span.endpoint`` | ``SPAN @ URL`` | how far a spanned member's surfaces have come, and how far back they go |
+| ``span.evidence`` | ``SPAN/SURFACE`` | which of the ledger's pointers still resolve upstream |
 | ``exporter.memory`` | ``SPAN/SURFACE`` | what a resident exporter remembers of it |
 | ``wire.catalog`` | ``PEERID@HOST:PORT`` | what an entry point told, and what of it did not prove |
 | ``wire.peer`` | peer id | a peer's newest signed entry, tickets included, and who told it |

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.identity.admission import own_label
-from organismctl.observe import card, exporter_memory, node_api, ticket_files
+from organismctl.observe import card, exporter_memory, node_api, span_endpoint, span_evidence, ticket_files
 from organismctl.observe.look import Source, Want
 from organismctl.observe.snapshot import OBSERVER, Fact, Snapshot
 
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from organismctl.observe.wire.observer import Observer
     from organismctl.observe.wire_via import Via
 
-NODE_KINDS = (node_api.STATUS, node_api.CONFIG, node_api.TICKETS)
+NODE_KINDS = (
+    node_api.STATUS, node_api.CONFIG, node_api.TICKETS, node_api.SUBSCRIPTIONS, node_api.EVIDENCE, node_api.FACTS,
+)  # fmt: skip
 WIRE_KINDS = ("wire.catalog", "wire.peer")
 STREAM_KIND = "wire.stream"
 ALL_KINDS = (
-    *NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, exporter_memory.KIND, *WIRE_KINDS, STREAM_KIND,
+    *NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, span_endpoint.KIND, span_evidence.KIND,
+    exporter_memory.KIND, *WIRE_KINDS, STREAM_KIND,
 )  # fmt: skip
 
 
@@ -102,6 +105,8 @@ def sources_for(
         sources.append(ticket_files.TicketFiles(paths))
     if card.KIND in kinds:
         sources += _cards(organism, deployment)
+    if span_endpoint.KIND in kinds:
+        sources += _endpoints(organism, deployment)
     if exporter_memory.KIND in kinds and deployment.exporter.url is not None:
         subjects = exporter_memory.subjects_of(organism)
         timeout = deployment.thresholds.probe_timeout_ms / 1000
@@ -109,8 +114,35 @@ def sources_for(
             exporter_memory.ExporterMemory(deployment.exporter.url, organism.config.name, subjects, timeout)
         )
     sources += _wire(kinds, organism, deployment, wire or WireLook())
-    then = node_api.common_height(addresses) if node_api.DIGEST in kinds else None
-    return Looks(sources, then)
+    return Looks(sources, _then(kinds, organism, deployment, addresses))
+
+
+def _then(
+    kinds: Collection[str],
+    organism: LoadedOrganism,
+    deployment: Deployment,
+    addresses: Sequence[node_api.Address],
+) -> Callable[[Snapshot], Sequence[Source]] | None:
+    """The second round: what is asked depends on what the first one told."""
+    rounds: list[Callable[[Snapshot], Sequence[Source]]] = []
+    if node_api.DIGEST in kinds:
+        rounds.append(node_api.common_height(addresses))
+    if span_evidence.KIND in kinds:
+        timeout = deployment.thresholds.probe_timeout_ms / 1000
+        rounds.append(span_evidence.resolve_after(organism, deployment, timeout))
+    if not rounds:
+        return None
+    return lambda snapshot: [source for one in rounds for source in one(snapshot)]
+
+
+def _endpoints(organism: LoadedOrganism, deployment: Deployment) -> Iterator[span_endpoint.SpanEndpoint]:
+    """Each node API of each spanned member whose surfaces we read."""
+    timeout = deployment.thresholds.probe_timeout_ms / 1000
+    for member in organism.config.span:
+        side = deployment.span(member.name)
+        ids = tuple(surface.id for surface in member.surfaces)
+        for url in side.endpoints if side is not None and ids else ():
+            yield span_endpoint.SpanEndpoint(member.name, url, ids, timeout)
 
 
 def node_addresses(deployment: Deployment) -> list[node_api.Address]:

@@ -205,10 +205,29 @@ class EvidenceItem(BaseModel):
     state: str
 
 
+class OldestEvidence(BaseModel):
+    """The oldest observation of a surface that is kept."""
+
+    height: int
+    pointer: dict[str, Any]
+
+
+class EvidenceExtent(BaseModel):
+    """What is kept of one surface's evidence."""
+
+    stable_id: Hex
+    surface_id: Hex
+    count: int
+    gone: int
+    oldest: OldestEvidence
+
+
 class EvidenceAnswer(BaseModel):
-    """The newest observations' evidence."""
+    """The newest observations' evidence, how far it goes back, and why nothing is applied any more."""
 
     evidence: list[EvidenceItem]
+    extent: list[EvidenceExtent]
+    unresolved: str | None
 
 
 class AppendBody(Body):

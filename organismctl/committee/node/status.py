@@ -313,7 +313,18 @@ def evidence(node: CommitteeNode, limit: int) -> dict[str, Any]:
         "evidence": [
             {"height": height, "pointer": pointer_json(read_pointer(data)), "state": state}
             for height, data, state in node.store.evidence(limit)
-        ]
+        ],
+        "extent": [
+            {
+                "stable_id": key[:32].hex(),
+                "surface_id": key[32:].hex(),
+                "count": many,
+                "gone": gone,
+                "oldest": {"height": height, "pointer": pointer_json(read_pointer(data))},
+            }
+            for key, many, gone, height, data in node.store.evidence_extent()
+        ],
+        "unresolved": node.applier.fault,
     }
 
 
