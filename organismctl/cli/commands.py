@@ -36,5 +36,6 @@ COMMANDS: dict[str, Command] = {
     "retire": Command("retire", "End the organism in order; amend, cancel, verify.", "Act"),
     "change": Command("change", "Changes: list, show, apply, resume, take over, abort, history.", "Act"),
     "committee": Command("committee", "Our own committee: init, serve, stop, status, relay.", "Run"),
+    "exporter": Command("exporter", "Run the resident exporter that Prometheus scrapes.", "Run"),
     "surface": Command("surface", "The integrator's side: read and verify a surface.", "Run"),
 }

@@ -170,6 +170,13 @@ HELPS: dict[str, Help] = {
         ),
         "0 it ended in order, or runs in the background; 1 an error; 4 one runs already; 64 usage.",
     ),
+    "exporter": Help(
+        (
+            "organismctl exporter",
+            "organismctl exporter --listen 10.0.0.5:9560 --every 30s --memory /var/lib/organism/exporter.db",
+        ),
+        "0 it ended in order; 1 it cannot listen, or a file holds problems; 4 another has its memory; 64 usage.",
+    ),
     "surface read": Help(
         (
             "organismctl surface read --url http://127.0.0.1:7101 --follow",

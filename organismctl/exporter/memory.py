@@ -1,0 +1,250 @@
+"""What the exporter remembers of each surface of each spanned member; pure: moments are values, no clock, no file.
+
+Invariants:
+    1. Nothing is remembered of what organism.toml does not read: memory is bounded by the files, not by remotes.
+    2. ``watched_since_ms`` and ``dark_since_ms`` outlive the process. Silence is counted from the last event, or from
+       when watching began; never from a time in which nobody listened.
+    3. What nobody told at this sweep stays as it was, with the time at which it was last told (``seen_ms``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from organismctl.identity.config import Json
+
+RATE_OVER_MS = 300_000
+"""The rate follows the last five minutes: older sweeps count for 1/e and less."""
+MAX_COUNT = 1 << 53
+"""Greater numbers are no counts: JSON readers and Prometheus keep no more digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one sweep says of one committee member at one surface; moments by our clock, Unix ms.
+
+    Attributes:
+        node: The committee member.
+        last_event_ms: When its last event came, or ``None``.
+        since_ms: Since when it listens without a gap, or ``None`` when it does not say.
+        received: Events since its process started, or ``None``.
+        position: Its last certified position, or ``None``.
+        lag_events: Events behind, or ``None``.
+        lag_s: Seconds behind, or ``None``.
+        link: The state of its subscription, or ``None``.
+    """
+
+    node: str
+    last_event_ms: int | None = None
+    since_ms: int | None = None
+    received: int | None = None
+    position: int | None = None
+    lag_events: int | None = None
+    lag_s: float | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the exporter's own subscription heard in one sweep: how many events, from when, the last when."""
+
+    items: int
+    since_ms: int | None
+    last_event_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is remembered of one committee member at one surface."""
+
+    seen_ms: int
+    last_event_ms: int | None
+    received: int | None
+    position: int | None
+    lag_events: int | None
+    lag_s: float | None
+    link: str | None
+
+    def as_json(self) -> dict[str, Json]:
+        """As ``/v1/memory`` tells it."""
+        return {
+            "seen_ms": self.seen_ms,
+            "last_event_ms": self.last_event_ms,
+            "lag_events": self.lag_events,
+            "lag_s": self.lag_s,
+            "position": self.position,
+            "link": self.link,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is remembered of one surface.
+
+    Attributes:
+        watched_since_ms: When it was first watched.
+        seen_ms: When anybody last told something of it; 0: nobody has yet.
+        last_event_ms: When anybody last heard it.
+        dark_since_ms: Since when nothing comes, while it counts as dark; else ``None``.
+        events: Events that came while it was watched.
+        rate_per_s: Events per second, of the last minutes.
+        last_position: The newest position that anybody has seen.
+        nodes: Committee member to what is remembered of it there.
+    """
+
+    watched_since_ms: int
+    seen_ms: int = 0
+    last_event_ms: int | None = None
+    dark_since_ms: int | None = None
+    events: int = 0
+    rate_per_s: float = 0.0
+    last_position: int | None = None
+    nodes: Mapping[str, Mark] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Json]:
+        """As ``/v1/memory`` tells it."""
+        return {
+            "watched_since_ms": self.watched_since_ms,
+            "seen_ms": self.seen_ms,
+            "last_event_ms": self.last_event_ms,
+            "dark_since_ms": self.dark_since_ms,
+            "events": self.events,
+            "rate_per_s": round(self.rate_per_s, 6),
+            "last_position": self.last_position,
+            "by_node": {node: mark.as_json() for node, mark in self.nodes.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A surface's clock: milliseconds of a period (``None``: not told), and after how many it counts as dark."""
+
+    period_ms: int | None
+    dark_after: int
+
+
+def remember(
+    past: Remembered | None,
+    readings: Iterable[Reading],
+    heard: Iterable[Heard],
+    clock: Clock,
+    now_ms: int,
+) -> Remembered:
+    """What is remembered after a sweep.
+
+    Args:
+        past: What was remembered before; ``None``: nothing.
+        readings: What each committee member told now; members that told nothing are not among them.
+        heard: What the exporter itself heard now.
+        clock: The surface's clock.
+        now_ms: The moment of the sweep.
+
+    Returns:
+        The new memory; the old one, but for members that are no more, where nobody told anything.
+    """
+    before = past or Remembered(now_ms)
+    told, own = list(readings), list(heard)
+    if not told and not own:
+        return before
+    came = _came(before, told) + sum(one.items for one in own)
+    last = _latest(
+        before.last_event_ms,
+        *(one.last_event_ms for one in told),
+        *(one.last_event_ms for one in own),
+        not_after=now_ms,
+    )
+    positions = [one for one in (before.last_position, *(one.position for one in told)) if one is not None]
+    nodes = {**before.nodes, **{one.node: _mark(one, now_ms) for one in told}}
+    new = replace(
+        before,
+        seen_ms=now_ms,
+        last_event_ms=last,
+        events=min(before.events + came, MAX_COUNT),
+        rate_per_s=_rate(before, came, now_ms),
+        last_position=max(positions, default=None),
+        nodes=nodes,
+    )  # fmt: skip
+    return replace(new, dark_since_ms=_dark_since(before, new, told, own, clock, now_ms))
+
+
+def quiet_since(memory: Remembered) -> int:
+    """Since when nothing has come, as far as it was watched."""
+    if memory.dark_since_ms is not None:
+        return memory.dark_since_ms
+    return memory.last_event_ms if memory.last_event_ms is not None else memory.watched_since_ms
+
+
+def forget_nodes(memory: Remembered, nodes: Iterable[str]) -> Remembered:
+    """Without committee members that are no more."""
+    kept = set(nodes)
+    return replace(memory, nodes={name: mark for name, mark in memory.nodes.items() if name in kept})
+
+
+def _mark(one: Reading, now_ms: int) -> Mark:
+    return Mark(
+        now_ms,
+        None if one.last_event_ms is None else min(one.last_event_ms, now_ms),
+        one.received,
+        one.position,
+        one.lag_events,
+        one.lag_s,
+        one.link,
+    )
+
+
+def _came(before: Remembered, told: list[Reading]) -> int:
+    """Events since the last sweep: every member hears the same ones, so the greatest count of any counts."""
+    most = 0
+    for one in told:
+        past = before.nodes.get(one.node)
+        if one.received is None or past is None or past.received is None:
+            continue
+        # A count below the last one is that of a new process: it counts from nothing.
+        most = max(most, one.received - past.received if one.received >= past.received else one.received)
+    return most
+
+
+def _rate(before: Remembered, came: int, now_ms: int) -> float:
+    if not before.seen_ms or now_ms <= before.seen_ms:
+        return before.rate_per_s
+    took = now_ms - before.seen_ms
+    # The plain mean while it has been watched for less than that.
+    weight = max(1 - math.exp(-took / RATE_OVER_MS), took / max(now_ms - before.watched_since_ms, took))
+    return before.rate_per_s + weight * (came * 1000 / took - before.rate_per_s)
+
+
+def _dark_since(
+    before: Remembered, new: Remembered, told: list[Reading], own: list[Heard], clock: Clock, now_ms: int
+) -> int | None:
+    """Since when it is dark; ``None`` while it is not, or has not been listened to for long enough."""
+    if clock.period_ms is None:
+        return None
+    since = before.dark_since_ms
+    if since is not None and new.last_event_ms is not None and new.last_event_ms > since:
+        since = None  # an event has come after that: another silence, if any
+    if since is None:
+        since = _listened_since(new, told, own)
+    if since is None:
+        return None
+    return since if now_ms - since >= clock.period_ms * clock.dark_after else None
+
+
+def _listened_since(new: Remembered, told: list[Reading], own: list[Heard]) -> int | None:
+    """From when silence counts: the last event, or where that is not known, when somebody began to listen."""
+    starts = [one.since_ms for one in told if one.since_ms is not None and one.link == "live"]
+    starts += [one.since_ms for one in own if one.since_ms is not None]
+    if any(one.last_event_ms is not None for one in told) or not starts:
+        # A node that has heard an event goes on listening, and one that cannot connect shows a silence of its own.
+        return quiet_since(replace(new, dark_since_ms=None))
+    begun = min(starts)
+    return begun if new.last_event_ms is None else max(begun, new.last_event_ms)
+
+
+def _latest(*moments: int | None, not_after: int) -> int | None:
+    """The latest of some moments, none of which can lie in the future."""
+    known = [min(one, not_after) for one in moments if one is not None]
+    return max(known) if known else None

@@ -1,0 +1,194 @@
+"""One sweep: look at everything, judge it, and say which sources answered. Acts on nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from organismctl.check.run import CHECKS, exit_of, run_scope
+from organismctl.check.span_health import SpanHealth, health_of
+from organismctl.check.span_view import SurfaceView, surface_views
+from organismctl.exporter.memory import Clock, Heard, Reading
+from organismctl.observe.exporter_memory import KIND as MEMORY
+from organismctl.observe.look import now_ms, observe
+from organismctl.observe.snapshot import NOT_ASKED, Fact, Snapshot
+from organismctl.observe.sources import ALL_KINDS, STREAM_KIND, WireLook, sources_for
+
+if TYPE_CHECKING:
+    from organismctl.check.finding import Finding
+    from organismctl.check.scope import Scope
+    from organismctl.exporter.memory import Remembered
+    from organismctl.exporter.memory_file import Key
+    from organismctl.files.deployment import Deployment
+    from organismctl.files.organism import LoadedOrganism
+
+LOOKED_AT = frozenset(ALL_KINDS) - {MEMORY, STREAM_KIND}
+"""Its own memory is put in without asking; streams only where listening was asked for."""
+_PREFIX = {
+    "node.status": "node",
+    "node.config": "node",
+    "node.tickets": "node",
+    "node.digest": "node",
+    "node.subscriptions": "subscriptions",
+    "node.evidence": "evidence",
+    "span.card": "card",
+    "span.endpoint": "endpoint",
+    "wire.catalog": "wire",
+}
+_ANY = frozenset({"endpoint"})
+"""Sources of several doors, of which one that answers is enough."""
+
+
+class Watched(Protocol):
+    """One organism's files, read: what the command line calls its subject."""
+
+    @property
+    def organism(self) -> LoadedOrganism:
+        """organism.toml."""
+        ...
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """deployment.toml."""
+        ...
+
+    def scope(self, snapshot: Snapshot, now_ms: int) -> Scope:
+        """The scope of checks over a snapshot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one sweep came to.
+
+    Attributes:
+        scope: The files and everything that was seen.
+        views: What is known of each surface of each spanned member.
+        health: One row per committee member × spanned member × surface.
+        findings: What all checks say.
+        exit: What ``check all`` would exit with.
+        sources: Source to whether it answered.
+        at_ms: The moment of judgement, Unix ms.
+        took_s: How long looking and judging took.
+    """
+
+    scope: Scope
+    views: Sequence[SurfaceView]
+    health: Sequence[SpanHealth]
+    findings: Sequence[Finding]
+    exit: int
+    sources: Mapping[str, bool]
+    at_ms: int
+    took_s: float
+
+
+def look_around(watched: Watched, wire: WireLook, deadline_s: float) -> Snapshot:
+    """Ask every source at once, bounded by the deadline."""
+    kinds = LOOKED_AT | ({STREAM_KIND} if wire.listen_s > 0 else set())
+    looks = sources_for(kinds, watched.organism, watched.deployment, wire)
+    return observe(looks.sources, deadline_s + wire.listen_s, then=looks.then)
+
+
+def judge(
+    watched: Watched, snapshot: Snapshot, surfaces: Mapping[Key, Remembered], at_ms: int, took_s: float = 0.0
+) -> Look:
+    """Judge a snapshot, with what was remembered before it.
+
+    Args:
+        watched: The files.
+        snapshot: What was seen.
+        surfaces: What is remembered of each surface.
+        at_ms: The moment of judgement.
+        took_s: How long the look took.
+    """
+    begun = time.monotonic()
+    known = tuple(
+        Fact(MEMORY, f"{span}/{surface}", one.as_json(), "the exporter's own memory", seen_ms=at_ms)
+        for (span, surface), one in surfaces.items()
+    )
+    scope = watched.scope(replace(snapshot, facts=snapshot.facts + known), at_ms)
+    views = list(surface_views(scope))
+    findings = run_scope(list(CHECKS), scope)
+    return Look(
+        scope,
+        views,
+        health_of(scope, views),
+        findings,
+        int(exit_of(findings)),
+        sources_of(snapshot.facts, watched.deployment),
+        at_ms,
+        took_s + time.monotonic() - begun,
+    )
+
+
+def sweep(watched: Watched, wire: WireLook, deadline_s: float, surfaces: Mapping[Key, Remembered]) -> Look:
+    """Look and judge."""
+    begun = time.monotonic()
+    snapshot = look_around(watched, wire, deadline_s)
+    return judge(watched, snapshot, surfaces, now_ms(), time.monotonic() - begun)
+
+
+def sources_of(facts: Iterable[Fact], deployment: Deployment | None) -> dict[str, bool]:
+    """Which sources answered; one that there was nowhere to ask for is none. Names come from the files alone."""
+    nodes = {node.name for node in deployment.nodes} if deployment is not None else set()
+    spans = {span.name for span in deployment.spans} if deployment is not None else set()
+    out: dict[str, bool] = {}
+    for fact in facts:
+        if fact.cause == NOT_ASKED:
+            continue
+        name = _source(fact, nodes, spans)
+        if name is None:
+            continue
+        if name not in out:
+            out[name] = fact.seen
+        elif name.partition("/")[0] in _ANY:
+            out[name] = out[name] or fact.seen
+        else:
+            out[name] = out[name] and fact.seen
+    return out
+
+
+def _source(fact: Fact, nodes: set[str], spans: set[str]) -> str | None:
+    if fact.kind == "ticket.file":
+        return "tickets"
+    prefix = _PREFIX.get(fact.kind)
+    if prefix is None:
+        return None
+    subject = fact.subject
+    if prefix == "endpoint":
+        subject = subject.partition(" @ ")[0]
+    elif prefix == "wire":
+        return f"wire/{subject.partition('@')[2]}"
+    known = spans if prefix in ("card", "endpoint") else nodes
+    return f"{prefix}/{subject}" if subject in known else None
+
+
+def readings_of(look: Look) -> Iterator[tuple[Key, list[Reading], list[Heard], Clock]]:
+    """What a look says of each surface, for the memory; members that told nothing are left out."""
+    rows = {(row.node, row.span, row.surface): row for row in look.health}
+    deployment = look.scope.deployment
+    for view in look.views:
+        key = (view.member.name, view.surface.name)
+        side = deployment.span(view.member.name) if deployment is not None else None
+        clock = Clock(side.period_ms if side else None, side.dark_after if side else 1)
+        told = []
+        for sees in view.nodes:
+            if sees.why is not None:
+                continue
+            row = rows.get((sees.node, *key))
+            told.append(
+                Reading(
+                    node=sees.node,
+                    last_event_ms=sees.last_event_ms,
+                    since_ms=sees.since_ms,
+                    received=sees.received,
+                    position=sees.position,
+                    lag_events=row.lag_events if row else None,
+                    lag_s=row.lag_s if row else None,
+                    link=sees.link,
+                )
+            )
+        own = [Heard(one.items, one.since_ms, one.last_event_ms) for one in view.heard if one.why is None]
+        yield key, told, own, clock
