@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from organismctl.errors import InputError, OrganismError, RefusedError
+from organismctl.exporter.looker import Looker
 from organismctl.exporter.memory_file import MemoryFile
 from organismctl.exporter.page import Page, stale_page
 from organismctl.exporter.samples import Sample, look_samples
 from organismctl.exporter.series import PREFIX
 from organismctl.exporter.server import Address, Server
 from organismctl.exporter.state import UP, State
-from organismctl.exporter.sweep import Look, Watched, sweep
+from organismctl.exporter.sweep import Look, Watched
 from organismctl.files.atomic import os_errors
 from organismctl.observe.exporter_memory import SCHEMA
 from organismctl.observe.look import now_ms
@@ -125,6 +126,7 @@ class Exporter(Generic[W]):
         self._settings = settings
         self._wire = wire
         self._say = say
+        self._looker = Looker(settings.every_s, settings.deadline_s)
         self.stopped = threading.Event()
         self.name = files.watched.organism.config.name
         file = MemoryFile(settings.memory, self.name, now_ms())
@@ -173,7 +175,7 @@ class Exporter(Generic[W]):
 
         def work() -> None:
             try:
-                made.append(sweep(watched, wire, self._settings.deadline_s, self.state.surfaces))
+                made.append(self._looker.sweep(watched, wire, self.state.surfaces))
             except BaseException as exc:  # noqa: BLE001 # it is raised in the thread that waits
                 made.append(exc)
             finally:

@@ -60,7 +60,7 @@ SERIES: tuple[Series, ...] = (
         "source",
         "1 when the source answered at the last sweep, 0 when it did not; the series that it feeds are then absent. "
         "`exporter` is 0 when the last sweep is too old, and then everything else is absent.",
-        "3 × nodes + spanned members + entry points + 5",
+        "4 × nodes + 3 × spanned members + entry points + 4",
     ),
     _gauge("up_since_timestamp_seconds", "source", "Since when the source is up, or down.", "as organism_up"),
     Series(
@@ -176,8 +176,10 @@ def page() -> str:
         "`kind` is one of " + ", ".join(f"`{one}`" for one in CHANGES) + ".",
         "",
         "`source` is `exporter`, `files` (organism.toml and what belongs to it), `memory` (the exporter's own file),",
-        "`tickets` (ticket files), `node/NAME`, `subscriptions/NAME`, `evidence/NAME`, `card/SPAN`, `endpoint/SPAN` or",
-        "`wire/HOST:PORT`.",
+        "`tickets` (ticket files); of a node `node/NAME`, `subscriptions/NAME`, `evidence/NAME`,",
+        "`facts/NAME`; of a spanned member `card/SPAN`, `endpoint/SPAN` (any of its node APIs), `pointers/SPAN` (our",
+        "evidence, looked up there); or",
+        "`wire/HOST:PORT`, an entry point of mosaik's network.",
     ]
     return "\n".join(lines) + "\n"
 

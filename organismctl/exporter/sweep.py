@@ -1,4 +1,4 @@
-"""One sweep: look at everything, judge it, and say which sources answered. Acts on nothing."""
+"""What one sweep comes to: everything that was seen, judged; and which sources answered."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from organismctl.check.span_health import SpanHealth, health_of
 from organismctl.check.span_view import SurfaceView, surface_views
 from organismctl.exporter.memory import Clock, Heard, Reading
 from organismctl.observe.exporter_memory import KIND as MEMORY
-from organismctl.observe.look import now_ms, observe
 from organismctl.observe.snapshot import NOT_ASKED, Fact, Snapshot
-from organismctl.observe.sources import ALL_KINDS, STREAM_KIND, WireLook, sources_for
 
 if TYPE_CHECKING:
     from organismctl.check.finding import Finding
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from organismctl.files.deployment import Deployment
     from organismctl.files.organism import LoadedOrganism
 
-LOOKED_AT = frozenset(ALL_KINDS) - {MEMORY, STREAM_KIND}
-"""Its own memory is put in without asking; streams only where listening was asked for."""
 _PREFIX = {
     "node.status": "node",
     "node.config": "node",
@@ -33,10 +29,13 @@ _PREFIX = {
     "node.digest": "node",
     "node.subscriptions": "subscriptions",
     "node.evidence": "evidence",
+    "node.facts": "facts",
+    "span.evidence": "pointers",
     "span.card": "card",
     "span.endpoint": "endpoint",
     "wire.catalog": "wire",
 }
+_OF_SPANS = frozenset({"card", "endpoint", "pointers"})
 _ANY = frozenset({"endpoint"})
 """Sources of several doors, of which one that answers is enough."""
 
@@ -84,13 +83,6 @@ class Look:
     took_s: float
 
 
-def look_around(watched: Watched, wire: WireLook, deadline_s: float) -> Snapshot:
-    """Ask every source at once, bounded by the deadline."""
-    kinds = LOOKED_AT | ({STREAM_KIND} if wire.listen_s > 0 else set())
-    looks = sources_for(kinds, watched.organism, watched.deployment, wire)
-    return observe(looks.sources, deadline_s + wire.listen_s, then=looks.then)
-
-
 def judge(
     watched: Watched, snapshot: Snapshot, surfaces: Mapping[Key, Remembered], at_ms: int, took_s: float = 0.0
 ) -> Look:
@@ -123,13 +115,6 @@ def judge(
     )
 
 
-def sweep(watched: Watched, wire: WireLook, deadline_s: float, surfaces: Mapping[Key, Remembered]) -> Look:
-    """Look and judge."""
-    begun = time.monotonic()
-    snapshot = look_around(watched, wire, deadline_s)
-    return judge(watched, snapshot, surfaces, now_ms(), time.monotonic() - begun)
-
-
 def sources_of(facts: Iterable[Fact], deployment: Deployment | None) -> dict[str, bool]:
     """Which sources answered; one that there was nowhere to ask for is none. Names come from the files alone."""
     nodes = {node.name for node in deployment.nodes} if deployment is not None else set()
@@ -159,9 +144,11 @@ def _source(fact: Fact, nodes: set[str], spans: set[str]) -> str | None:
     subject = fact.subject
     if prefix == "endpoint":
         subject = subject.partition(" @ ")[0]
+    elif prefix == "pointers":
+        subject = subject.rpartition("/")[0]
     elif prefix == "wire":
         return f"wire/{subject.partition('@')[2]}"
-    known = spans if prefix in ("card", "endpoint") else nodes
+    known = spans if prefix in _OF_SPANS else nodes
     return f"{prefix}/{subject}" if subject in known else None
 
 
