@@ -37,5 +37,6 @@ COMMANDS: dict[str, Command] = {
     "change": Command("change", "Changes: list, show, apply, resume, take over, abort, history.", "Act"),
     "committee": Command("committee", "Our own committee: init, serve, stop, status, relay.", "Run"),
     "exporter": Command("exporter", "Run the resident exporter that Prometheus scrapes.", "Run"),
+    "export": Command("export", "Rules, routes and dashboards for other tools.", "Run"),
     "surface": Command("surface", "The integrator's side: read and verify a surface.", "Run"),
 }

@@ -177,6 +177,20 @@ HELPS: dict[str, Help] = {
         ),
         "0 it ended in order; 1 it cannot listen, or a file holds problems; 4 another has its memory; 64 usage.",
     ),
+    "export prometheus": Help(
+        (
+            "organismctl export prometheus -o organism.rules.yml",
+            "organismctl export prometheus --scrape --target 10.0.0.5:9560",
+        ),
+        "0 written; 1 a file holds problems; 64 usage.",
+    ),
+    "export alertmanager": Help(
+        ("organismctl export alertmanager --page https://pager.acme.example/hook -o alertmanager.yml",),
+        "0 written; 1 a file holds problems; 64 usage.",
+    ),
+    "export grafana": Help(
+        ("organismctl export grafana -o dashboard.json",), "0 written; 1 a file holds problems; 64 usage."
+    ),
     "surface read": Help(
         (
             "organismctl surface read --url http://127.0.0.1:7101 --follow",
