@@ -220,7 +220,6 @@ impl Keeper {
         let mut found = BTreeSet::new();
         lock(&self.shared.feeds).retain(|feed| {
             let Some(feed) = feed.upgrade() else { return false };
-            feed.unstick();
             found.extend(feed.lacks());
             true
         });
@@ -309,6 +308,6 @@ impl Link {
     }
 }
 
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     pause.mul_f32(0.75 + f32::from(Digest::random().as_bytes()[0]) / 512.0)
 }

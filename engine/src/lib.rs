@@ -13,10 +13,12 @@ mod item_map;
 mod keeper;
 mod machine;
 mod network;
+mod pace;
 mod producer;
 #[cfg(feature = "python")]
 mod python;
 mod raw;
+mod reading;
 mod relay;
 mod runtime;
 mod subscription;

@@ -10,6 +10,7 @@ use mosaik::streams::status::ChannelInfo;
 use mosaik::{Bytes, Digest, PeerId, UniqueId};
 
 use crate::network::{Node, Shared, lock};
+use crate::pace::{pace, spend};
 use crate::validator::{Validator, signatures};
 use crate::{Error, Raw, keeper};
 
@@ -94,18 +95,25 @@ impl Producer {
         if self.closed.load(Ordering::Acquire) || self.node.is_closed() {
             return Sent::Closed;
         }
+        let Ok(pace) = pace() else { return Sent::Closed };
         // Not `Sink::send`: once begun while offline it never wakes again.
-        match self.sink.try_send(Raw(data)) {
-            Ok(()) => Sent::Sent,
+        match self.sink.try_send(Raw(pace.hold(data))) {
+            Ok(()) => {
+                pace.ring();
+                Sent::Sent
+            }
             Err(SendError::Offline(_)) => Sent::Offline,
             Err(SendError::Full(_)) => Sent::Full,
             Err(SendError::Closed(_) | SendError::Encoding(..)) => Sent::Closed,
         }
     }
 
-    /// Who is subscribed now, once each.
+    /// Who is subscribed now, once each; nobody until what is sent reaches them.
     #[must_use]
     pub fn consumers(&self) -> Vec<PeerId> {
+        if !self.sink.is_online() {
+            return Vec::new();
+        }
         let connected: BTreeSet<PeerId> =
             self.sink.consumers().filter(ChannelInfo::is_connected).map(|info| *info.consumer_id()).collect();
         connected.into_iter().collect()
@@ -137,15 +145,18 @@ impl Outlet {
     ) -> Result<Self, Error> {
         let door = Arc::new(Door { open: AtomicBool::new(true), only: Mutex::new(only) });
         let guard = Arc::clone(&door);
+        let paced = pace()?.enter();
         let producer = shared.with(|network| {
             let builder = network
                 .streams()
                 .producer::<Raw>()
                 .with_stream_id(id)
                 .with_buffer_size(buffer)
+                .online_when(|conditions| conditions.with_predicate(|_| spend()))
                 .require(move |peer: &PeerInfo| guard.admits(peer.id()));
             validators.iter().fold(builder, |builder, one| builder.require_ticket(one.shared())).build()
         })?;
+        drop(paced);
         let producer = producer.map_err(|_| Error::failed("the stream is produced here already"))?;
         Ok(Self { producer, door, validators: signatures(validators), buffer })
     }

@@ -1,36 +1,39 @@
 //! The receiving side of a stream.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mosaik::discovery::PeerInfo;
-use mosaik::streams::Consumer;
-use mosaik::streams::status::{ChannelInfo, State};
+use mosaik::discovery::Catalog;
 use mosaik::{Digest, PeerId};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
+use crate::Error;
 use crate::inbox::{Inbox, Lane};
 use crate::keeper::until_closing;
 use crate::network::{Node, Shared, lock};
+use crate::reading::Reading;
 use crate::validator::Validator;
-use crate::{Error, Raw};
 
-/// How often what a consumer is connected to is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long one attempt to connect may take before it is begun anew: iroh's own patience is 30 s, most of
-/// it spent in retransmission pauses that outlast a cut.
-const STUCK: Duration = Duration::from_secs(4);
+/// How often producers are looked for when the catalog does not change: tickets end by themselves.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long after a change of the link its own connections are given to recover.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// One mosaik consumer; a subscription with `only` has one a peer, so that one of them can be begun anew
-/// without losing what the others send.
+/// One producer that is read, or tried.
+struct Channel {
+    connected: bool,
+    /// When its process says that it was started.
+    started_ms: i64,
+}
+
+/// One search for producers; a subscription with `only` has one a peer, so that one of them can be begun
+/// anew without losing what the others send.
 pub(crate) struct FeedState {
     pub(crate) only: Option<PeerId>,
-    channels: Mutex<Vec<ChannelInfo>>,
-    connecting_since: Mutex<Option<Instant>>,
+    channels: Mutex<BTreeMap<PeerId, Channel>>,
     // The last moment at which the connection was known to work: an item, or the connecting itself.
     sign: Mutex<Instant>,
     again: Notify,
@@ -42,7 +45,6 @@ impl FeedState {
         Self {
             only,
             channels: Mutex::default(),
-            connecting_since: Mutex::default(),
             sign: Mutex::new(Instant::now()),
             again: Notify::new(),
             stop: Notify::new(),
@@ -51,8 +53,7 @@ impl FeedState {
 
     fn producers(&self) -> Vec<PeerId> {
         let channels = lock(&self.channels);
-        let connected = channels.iter().filter(|channel| channel.is_connected());
-        connected.map(|channel| *channel.producer_id()).collect()
+        channels.iter().filter(|(_, channel)| channel.connected).map(|(peer, _)| *peer).collect()
     }
 
     /// The producer that the feed is for and that it is not connected to.
@@ -83,38 +84,23 @@ impl FeedState {
 
     /// When the process that it is connected to says that it was started.
     pub(crate) fn started_ms(&self) -> Option<i64> {
-        let channels = lock(&self.channels);
-        channels.first().map(|channel| channel.peer().started_at().timestamp_millis())
+        lock(&self.channels).values().next().map(|channel| channel.started_ms)
     }
 
-    fn look(&self, consumer: &Consumer<Raw>) {
-        let before = self.producers();
-        *lock(&self.channels) = consumer.producers().collect();
-        if self.producers().iter().any(|peer| !before.contains(peer)) {
-            self.alive();
-        }
-    }
-
-    fn alive(&self) {
+    pub(crate) fn alive(&self) {
         *lock(&self.sign) = Instant::now();
     }
 
-    /// Begins anew when an attempt to connect takes too long and nothing else is connected.
-    pub(crate) fn unstick(&self) {
-        let connecting = {
-            let channels = lock(&self.channels);
-            let states: Vec<State> = channels.iter().map(ChannelInfo::state).collect();
-            states.contains(&State::Connecting) && !states.contains(&State::Connected)
-        };
-        let mut since = lock(&self.connecting_since);
-        match (connecting, *since) {
-            (false, _) => *since = None,
-            (true, None) => *since = Some(Instant::now()),
-            (true, Some(begun)) if begun.elapsed() > STUCK => {
-                *since = None;
-                self.again.notify_one();
-            }
-            (true, Some(_)) => {}
+    pub(crate) fn connected(&self, peer: PeerId) {
+        if let Some(channel) = lock(&self.channels).get_mut(&peer) {
+            channel.connected = true;
+        }
+        self.alive();
+    }
+
+    pub(crate) fn disconnected(&self, peer: PeerId) {
+        if let Some(channel) = lock(&self.channels).get_mut(&peer) {
+            channel.connected = false;
         }
     }
 }
@@ -211,60 +197,72 @@ struct Feed {
     state: Arc<FeedState>,
 }
 
+/// A reader of one producer; dropping it ends it.
+struct Reader(JoinHandle<()>);
+
 impl Feed {
     async fn run(self) {
         let closing = self.shared.closing.subscribe();
-        while let Ok(mut consumer) = self.consumer() {
-            let mut look = tokio::time::interval(LOOK);
-            loop {
-                tokio::select! {
-                    item = consumer.recv() => match item {
-                        Some(Raw(item)) => {
-                            if self.state.producers().is_empty() {
-                                self.state.look(&consumer); // an item shows the connection before its time
-                            }
-                            self.state.alive();
-                            self.inbox.put(&self.lane, item);
-                        }
-                        None => return self.ended(),
-                    },
-                    _ = look.tick() => self.state.look(&consumer),
-                    () = self.state.again.notified() => break,
-                    () = self.state.stop.notified() => return self.ended(),
-                    () = until_closing(closing.clone()) => return self.ended(),
-                }
+        let Ok(mut catalog) = self.shared.discovery().map(|discovery| discovery.catalog_watch()) else {
+            return;
+        };
+        let mut readers = BTreeMap::new();
+        loop {
+            let known = catalog.borrow_and_update().clone();
+            self.tend(&known, &mut readers);
+            drop(known);
+            tokio::select! {
+                changed = catalog.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.state.again.notified() => self.forget(&mut readers),
+                () = self.state.stop.notified() => break,
+                () = until_closing(closing.clone()) => break,
             }
-            while let Ok(Raw(item)) = consumer.try_recv() {
-                self.inbox.put(&self.lane, item);
-            }
-            lock(&self.state.channels).clear();
         }
-        self.ended();
+        self.forget(&mut readers);
     }
 
-    fn ended(&self) {
+    /// Reads whom the catalog names as a producer with tickets that admit, and nobody else.
+    fn tend(&self, catalog: &Catalog, readers: &mut BTreeMap<PeerId, Reader>) {
+        let validators: Vec<_> = self.validators.iter().map(Validator::shared).collect();
+        let fit: BTreeMap<PeerId, i64> = catalog
+            .peers()
+            .filter(|peer| self.state.only.is_none_or(|only| *peer.id() == only))
+            .filter(|peer| peer.streams().contains(&self.stream_id))
+            .filter(|peer| peer.validate_tickets(&validators).is_ok())
+            .map(|peer| (*peer.id(), peer.started_at().timestamp_millis()))
+            .collect();
+        readers.retain(|peer, reader| fit.contains_key(peer) && !reader.0.is_finished());
+        let mut channels = lock(&self.state.channels);
+        channels.retain(|peer, _| readers.contains_key(peer));
+        for (peer, started_ms) in fit {
+            readers.entry(peer).or_insert_with(|| {
+                channels.insert(peer, Channel { connected: false, started_ms });
+                self.read(peer)
+            });
+        }
+    }
+
+    fn read(&self, peer: PeerId) -> Reader {
+        let reading = Reading {
+            shared: Arc::clone(&self.shared),
+            inbox: Arc::clone(&self.inbox),
+            lane: Arc::clone(&self.lane),
+            state: Arc::clone(&self.state),
+            stream: self.stream_id,
+            peer,
+        };
+        Reader(tokio::spawn(reading.run()))
+    }
+
+    fn forget(&self, readers: &mut BTreeMap<PeerId, Reader>) {
+        readers.clear();
         lock(&self.state.channels).clear();
-    }
-
-    fn consumer(&self) -> Result<Consumer<Raw>, Error> {
-        let only = self.state.only;
-        self.shared.with(|network| {
-            let builder = network
-                .streams()
-                .consumer::<Raw>()
-                .with_stream_id(self.stream_id)
-                .with_backoff(backoff())
-                .require(move |peer: &PeerInfo| only.is_none_or(|only| *peer.id() == only));
-            self.validators.iter().fold(builder, |builder, one| builder.require_ticket(one.shared())).build()
-        })
     }
 }
 
-/// Short pauses and no end: a link that was cut works again soon after it is healed.
-fn backoff() -> impl mosaik::streams::backoff::backoff::Backoff + Clone + Send + Sync + 'static {
-    mosaik::streams::backoff::ExponentialBackoffBuilder::default()
-        .with_initial_interval(Duration::from_millis(200))
-        .with_max_interval(Duration::from_secs(2))
-        .with_max_elapsed_time(None)
-        .build()
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
