@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes_committee import COMMITTEE
 from organismctl.check.codes_identity import IDENTITY
+from organismctl.check.codes_span import SPANS
 from organismctl.check.codes_ticket import TICKETS
 from organismctl.check.codes_type import Code
 from organismctl.check.codes_wire import WIRE
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CODES", "Code", "UnknownCodeError", "finding", "nearest"]
 
-CODES: Mapping[str, Code] = {code.code: code for code in (*IDENTITY, *TICKETS, *COMMITTEE, *WIRE)}
+CODES: Mapping[str, Code] = {code.code: code for code in (*IDENTITY, *TICKETS, *COMMITTEE, *WIRE, *SPANS)}
 """Every code by name."""
 
 

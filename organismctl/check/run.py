@@ -47,6 +47,18 @@ def _surfaces(scope: Scope) -> list[Finding]:
     return check_surfaces(scope)
 
 
+def _subscriptions(scope: Scope) -> list[Finding]:
+    from organismctl.check.subscriptions import check_subscriptions
+
+    return check_subscriptions(scope)
+
+
+def _evidence(scope: Scope) -> list[Finding]:
+    from organismctl.check.evidence import check_evidence
+
+    return check_evidence(scope)
+
+
 WIRE_KINDS = ("wire.catalog", "wire.peer")
 
 
@@ -83,10 +95,32 @@ CHECKS: Mapping[str, Check] = {
             _committee,
         ),
         Check(
+            "subscriptions",
+            "do our nodes hear each spanned member, and whose side is it",
+            (
+                "node.subscriptions",
+                "node.status",
+                "node.tickets",
+                "node.facts",
+                "ticket.file",
+                "span.endpoint",
+                "exporter.memory",
+                *WIRE_KINDS,
+                "wire.stream",
+            ),
+            _subscriptions,
+        ),
+        Check(
             "surfaces",
             "are our surfaces served, and by which nodes",
             ("node.status", *WIRE_KINDS, "wire.stream"),
             _surfaces,
+        ),
+        Check(
+            "evidence",
+            "does our evidence resolve upstream, and how long still",
+            ("node.evidence", "span.endpoint", "span.evidence"),
+            _evidence,
         ),
     )
 }

@@ -167,4 +167,4 @@ def _dark_periods(scope: Scope, view: SurfaceView, sees: NodeSees) -> float | No
         return None
     last = sees.last_event_ms if sees.last_event_ms is not None else _remembered(view, sees)
     since = last if last is not None else sees.since_ms
-    return None if since is None else max(scope.now_ms - since, 0) / period
+    return None if since is None else max(sees.seen_ms - since, 0) / period

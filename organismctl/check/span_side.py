@@ -58,7 +58,7 @@ def side_of(scope: Scope, view: SurfaceView, sees: NodeSees, cell: Cell) -> Side
 
 def _live(scope: Scope, view: SurfaceView, sees: NodeSees) -> Side:
     """A live subscription: silence on it is theirs, unless others hear what this one does not."""
-    if not dark(scope, view, sees.last_event_ms, sees.since_ms):
+    if not _dark(scope, view, sees):
         return Side(NONE)
     others = [one.node for one in view.nodes if one.node != sees.node and _hears(scope, view, one)]
     if others:
@@ -109,11 +109,11 @@ def _serves(view: SurfaceView) -> bool:
     )
 
 
-def dark(scope: Scope, view: SurfaceView, last_ms: int | None, since_ms: int | None) -> bool:
-    """Whether a listener has heard nothing for longer than ``dark_after`` periods; never without a period."""
+def _dark(scope: Scope, view: SurfaceView, sees: NodeSees) -> bool:
+    """Whether a node has heard nothing for longer than ``dark_after`` periods; never without a period."""
     limit = dark_limit_ms(scope, view)
-    since = last_ms if last_ms is not None else since_ms
-    return limit is not None and since is not None and scope.now_ms - since > limit
+    since = sees.last_event_ms if sees.last_event_ms is not None else sees.since_ms
+    return limit is not None and since is not None and sees.seen_ms - since > limit
 
 
 def dark_limit_ms(scope: Scope, view: SurfaceView) -> int | None:
@@ -126,7 +126,7 @@ def _hears(scope: Scope, view: SurfaceView, sees: NodeSees) -> bool:
     limit = dark_limit_ms(scope, view)
     if not sees.live or sees.last_event_ms is None or limit is None:
         return False
-    return scope.now_ms - sees.last_event_ms <= limit
+    return sees.seen_ms - sees.last_event_ms <= limit
 
 
 def _outside(scope: Scope, view: SurfaceView) -> str | None:
@@ -136,7 +136,8 @@ def _outside(scope: Scope, view: SurfaceView) -> str | None:
         if one.items:
             return "the observer hears it on the wire"
     for said in view.endpoints:
-        fresh = said.last_event_ms is not None and limit is not None
-        if fresh and scope.now_ms - (said.last_event_ms or 0) <= (limit or 0):
+        if said.last_event_ms is None or limit is None:
+            continue
+        if said.seen_ms - said.last_event_ms <= limit:
             return f"{said.url} publishes"
     return None

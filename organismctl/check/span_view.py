@@ -4,7 +4,9 @@ Invariants:
     1. Moments of another host are moved by that host's offset where it told its time, and never lie after the
        moment at which they were seen: a clock that runs ahead makes nothing look fresher than the look itself.
     2. A listener proves silence only from when it began to listen; what was not listened to proves nothing.
-    3. Nothing is aggregated over spanned members, nor over surfaces of one.
+    3. How long something is silent is counted up to when it was looked at, not up to the moment of judgement: a
+       judgement of next week (``--at``) knows nothing of next week's events.
+    4. Nothing is aggregated over spanned members, nor over surfaces of one.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ SUBSCRIPTIONS, ENDPOINT, MEMORY, STREAM = (
     "wire.stream",
 )
 LIVE, RETIRED, REFUSED, CONNECTING = "live", "retired", "refused", "connecting"
+CLOCK_SLACK_MS = 1000
+"""Moments that lie less than this ahead are the doing of an answer's own length."""
 MAX_TOLD = 4096
 """Most subscriptions of one node that are looked at."""
 
@@ -51,6 +55,9 @@ class NodeSees:
         since_ms: Since when the node listens at the earliest.
         marker: The spanned member's own RetirementMarker.
         missed: Events that did not come, by the node's count.
+        dropped: Events that came and gave way on the node before they were read.
+        ahead_ms: By how much a moment that it told lies after it was seen.
+        seen_ms: When it was asked; 0 when it did not tell.
         refs: Where it is known from.
     """
 
@@ -67,6 +74,9 @@ class NodeSees:
     since_ms: int | None = None
     marker: Mapping[str, Json] | None = None
     missed: int = 0
+    dropped: int = 0
+    ahead_ms: int = 0
+    seen_ms: int = 0
     refs: tuple[SourceRef, ...] = ()
 
     @property
@@ -83,10 +93,13 @@ class EndpointSays:
     why: str | None
     head: int | None = None
     oldest: int | None = None
+    oldest_ms: int | None = None
+    head_ms: int | None = None
     last_event_ms: int | None = None
     marker: Mapping[str, Json] | None = None
     serves: bool = False
     ahead_ms: int = 0
+    seen_ms: int = 0
     refs: tuple[SourceRef, ...] = ()
 
 
@@ -118,6 +131,7 @@ class Memory:
     rate_per_s: float | None
     last_position: int | None
     by_node: Mapping[str, Mapping[str, Json]]
+    seen_ms: int
     refs: tuple[SourceRef, ...]
 
 
@@ -152,7 +166,8 @@ class SurfaceView:
     @property
     def last_event_ms(self) -> int | None:
         """When anybody last heard it."""
-        found = [one.last_event_ms for one in (*self.nodes, *self.endpoints, *self.heard)]
+        found = [one.last_event_ms for one in self.nodes] + [one.last_event_ms for one in self.endpoints]
+        found += [one.last_event_ms for one in self.heard]
         found += [self.memory.last_event_ms] if self.memory is not None else []
         known = [one for one in found if one is not None]
         return max(known) if known else None
@@ -160,8 +175,8 @@ class SurfaceView:
     @property
     def marker(self) -> Mapping[str, Json] | None:
         """Its retirement marker, as anybody has seen it on the surface."""
-        seen = (one.marker for one in (*self.nodes, *self.endpoints, *self.heard))
-        return next((one for one in seen if one is not None), None)
+        seen = [one.marker for one in self.nodes] + [one.marker for one in self.endpoints]
+        return next((one for one in seen + [one.marker for one in self.heard] if one is not None), None)
 
 
 def surface_views(scope: Scope) -> Iterator[SurfaceView]:
@@ -235,6 +250,9 @@ class _Told:
             since_ms=None if self.started_ms is None else self.started_ms - self.offset_ms,
             marker=table(told["marker"]) if isinstance(told.get("marker"), dict) else None,
             missed=count(told.get("missed")) or 0,
+            dropped=count(told.get("dropped")) or 0,
+            ahead_ms=_ahead(told.get("last_event_ms"), self.offset_ms, fact.seen_ms),
+            seen_ms=fact.seen_ms or 0,
             refs=refs,
         )
 
@@ -270,6 +288,13 @@ def _here(moment: object, offset_ms: int, seen_ms: int | None) -> int | None:
     return here if seen_ms is None else min(here, seen_ms)
 
 
+def _ahead(moment: object, offset_ms: int, seen_ms: int | None) -> int:
+    """By how much a moment lies after it was seen, beyond what a clock of ms can tell."""
+    told = whole(moment)
+    ahead = 0 if told is None or seen_ms is None else told - offset_ms - seen_ms
+    return ahead if ahead > CLOCK_SLACK_MS else 0
+
+
 def _endpoints(scope: Scope, member: SpannedMember, surface: ReadSurface) -> Iterator[EndpointSays]:
     side = scope.deployment.span(member.name) if scope.deployment is not None else None
     for url in side.endpoints if side is not None else ():
@@ -292,16 +317,18 @@ def _says(fact: Fact, url: str, surface: ReadSurface) -> EndpointSays:
         count(told.get("oldest")),
         whole(told.get("last_item_ms")),
     )
-    ahead = 0 if last is None or fact.seen_ms is None else max(last - fact.seen_ms, 0)
     return EndpointSays(
         url,
         None,
         head=None if following is None or following == 0 else following - 1,
         oldest=oldest,
+        oldest_ms=whole(told.get("oldest_ms")),
+        head_ms=whole(told.get("head_ms")),
         last_event_ms=_here(last, 0, fact.seen_ms),
         marker=table(told["marker"]) if isinstance(told.get("marker"), dict) else None,
         serves=True,
-        ahead_ms=ahead,
+        ahead_ms=_ahead(last, 0, fact.seen_ms),
+        seen_ms=fact.seen_ms or 0,
         refs=source(fact),
     )
 
@@ -346,6 +373,7 @@ def _memory(scope: Scope, member: SpannedMember, surface: ReadSurface) -> Memory
         rate_per_s=number(told.get("rate_per_s")),
         last_position=count(told.get("last_position")),
         by_node={name: table(one) for name, one in table(told.get("by_node")).items()},
+        seen_ms=fact.seen_ms or 0,
         refs=source(fact),
     )
 

@@ -1,8 +1,9 @@
-"""``organismctl check``: judge tickets, identities, the committee, surfaces, the fingerprint, or all."""
+"""``organismctl check``: judge tickets, identities, the committee, subscriptions, surfaces, evidence, or all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from organismctl.observe.sources import WireLook
 
 app = typer.Typer(
-    help="Judge tickets, identities, the committee, surfaces, the fingerprint, or all.",
+    help="Judge tickets, identities, the committee, subscriptions, surfaces, evidence, the fingerprint, or all.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Examples: organismctl check all; organismctl check tickets --at +7d; "
-    "organismctl check fingerprint --format github --fail-on integrators",
+    "organismctl check subscriptions --listen 30s; organismctl check fingerprint --format github --fail-on integrators",
 )
 
 Format = Annotated[
@@ -43,6 +44,37 @@ FailOn = Annotated[
         "--fail-on", metavar="WHOM", help="Fail on what any, the committee or the integrators must act on."
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options of a check say.
+
+    Attributes:
+        organism: What ``--organism`` gave.
+        format: What ``--format`` gave.
+        output: What ``-o`` gave.
+        strict: Whether warnings fail.
+        fail_on: What ``--fail-on`` gave.
+        from_: A snapshot file to judge instead of the world.
+        at: The moment of judgement.
+        timeout: How long the look may take.
+        no_wire: Whether mosaik's own network is left out.
+        via: Nodes whose API is asked for its catalog instead of UDP.
+        listen: How long to subscribe to the streams that are judged.
+    """
+
+    organism: str | None
+    format: str = "table"
+    output: Path | None = None
+    strict: bool = False
+    fail_on: str = "any"
+    from_: Path | None = None
+    at: str | None = None
+    timeout: str = DEFAULT_DEADLINE
+    no_wire: bool = False
+    via: list[str] | None = None
+    listen: str | None = None
 
 
 @app.command()
@@ -60,7 +92,8 @@ def tickets(
     via: ViaNode = None,
 ) -> None:
     """Judge each node's ticket at each spanned member: horizon, failing step, quorum at time T."""
-    _judge(["tickets"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    judge(["tickets"], asked)
 
 
 @app.command()
@@ -79,7 +112,8 @@ def identity(
     listen: Listen = None,
 ) -> None:
     """Judge each spanned member's published card against what organism.toml pins of it."""
-    _judge(["identity"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    judge(["identity"], asked)
 
 
 @app.command()
@@ -97,7 +131,28 @@ def committee(
     via: ViaNode = None,
 ) -> None:
     """Judge our committee: whole, bonded, led by one, alike in ledger and identity."""
-    _judge(["committee"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    judge(["committee"], asked)
+
+
+@app.command()
+def subscriptions(
+    *,
+    organism: Organism = None,
+    format_: Format = "table",
+    output: Output = None,
+    strict: Strict = False,
+    fail_on: FailOn = "any",
+    from_: From = None,
+    at: At = None,
+    timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
+    listen: Listen = None,
+) -> None:
+    """Judge how each node hears each spanned member: lag, silence, retirement, and whose side it is."""
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    judge(["subscriptions"], asked)
 
 
 @app.command()
@@ -116,7 +171,27 @@ def surfaces(
     listen: Listen = None,
 ) -> None:
     """Judge our surfaces: served by which nodes, by which not; with --listen, what a subscriber hears."""
-    _judge(["surfaces"], organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    judge(["surfaces"], asked)
+
+
+@app.command()
+def evidence(
+    *,
+    organism: Organism = None,
+    format_: Format = "table",
+    output: Output = None,
+    strict: Strict = False,
+    fail_on: FailOn = "any",
+    from_: From = None,
+    at: At = None,
+    timeout: Deadline = DEFAULT_DEADLINE,
+    no_wire: NoWire = False,
+    via: ViaNode = None,
+) -> None:
+    """Judge whether the ledger's evidence resolves upstream, and how long the oldest still will."""
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via)
+    judge(["evidence"], asked)
 
 
 @app.command()
@@ -129,7 +204,8 @@ def fingerprint(
     fail_on: FailOn = "any",
 ) -> None:
     """Judge organism.toml against organism.lock; needs neither network nor deployment."""
-    _judge(["fingerprint"], organism, format_, output, strict, fail_on, None, None, DEFAULT_DEADLINE)
+    asked = Asked(organism, format_, output, strict, fail_on)
+    judge(["fingerprint"], asked)
 
 
 @app.command(name="all")
@@ -150,71 +226,16 @@ def all_(
     """Run every check over one look at the world."""
     from organismctl.check.run import CHECKS
 
-    _judge(list(CHECKS), organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    asked = Asked(organism, format_, output, strict, fail_on, from_, at, timeout, no_wire, via, listen)
+    judge(list(CHECKS), asked)
 
 
-def _judge(
-    names: Sequence[str],
-    organism: str | None,
-    format_: str,
-    output: Path | None,
-    strict: bool,
-    fail_on: str,
-    from_: Path | None,
-    at: str | None,
-    timeout: str,
-    no_wire: bool = False,
-    via: list[str] | None = None,
-    listen: str | None = None,
-) -> None:
-    """Read, look, judge, show; end with the exit code of the worst finding."""
-    judge(
-        names,
-        organism=organism,
-        format_=format_,
-        output=output,
-        strict=strict,
-        fail_on=fail_on,
-        from_=from_,
-        at=at,
-        timeout=timeout,
-        no_wire=no_wire,
-        via=via,
-        listen=listen,
-    )
-
-
-def judge(
-    names: Sequence[str],
-    *,
-    organism: str | None,
-    format_: str = "table",
-    output: Path | None = None,
-    strict: bool = False,
-    fail_on: str = "any",
-    from_: Path | None = None,
-    at: str | None = None,
-    timeout: str = DEFAULT_DEADLINE,
-    no_wire: bool = False,
-    via: list[str] | None = None,
-    listen: str | None = None,
-    command: str | None = None,
-) -> None:
+def judge(names: Sequence[str], asked: Asked, *, command: str | None = None) -> None:
     """Run checks by name and end the command; ``fingerprint check`` is the same judgement.
 
     Args:
         names: Keys of ``organismctl.check.run.CHECKS``.
-        organism: What ``--organism`` gave.
-        format_: What ``--format`` gave.
-        output: What ``-o`` gave.
-        strict: Whether warnings fail.
-        fail_on: What ``--fail-on`` gave.
-        from_: A snapshot file to judge instead of the world.
-        at: The moment of judgement.
-        timeout: How long the look may take.
-        no_wire: Whether mosaik's own network is left out.
-        via: Nodes whose API is asked for its catalog instead of UDP.
-        listen: How long to subscribe to the streams that are judged.
+        asked: What the options say.
         command: How the report names the command; ``check NAME`` when not given.
 
     Raises:
@@ -228,13 +249,13 @@ def judge(
     from organismctl.report.interface import formatter
     from organismctl.report.model import Named, Report
 
-    form = formatter(format_)
-    _known_audience(fail_on)
-    subject = load_subject(organism, needs_deployment=list(names) != ["fingerprint"])
-    if from_ is not None and (no_wire or via or listen):
+    form, output = formatter(asked.format), asked.output
+    _known_audience(asked.fail_on)
+    subject = load_subject(asked.organism, needs_deployment=list(names) != ["fingerprint"])
+    if asked.from_ is not None and (asked.no_wire or asked.via or asked.listen):
         raise UsageError("--from judges what was seen: --no-wire, --via and --listen go with a look")
-    wire = wire_look(subject, no_wire=no_wire, via=via, listen=listen, names=names)
-    snapshot, moment, looked = _look(names, subject, from_, at, timeout, wire)
+    wire = wire_look(subject, no_wire=asked.no_wire, via=asked.via, listen=asked.listen, names=names)
+    snapshot, moment, looked = _look(names, subject, asked, wire)
     scope = subject.scope(snapshot, moment)
     report = Report(
         command=command or f"check {names[0] if len(names) == 1 else 'all'}",
@@ -242,8 +263,8 @@ def judge(
         findings=run_scope(names, scope),
         judged_ms=moment,
         seen_ms=snapshot.taken_ms if looked else None,
-        strict=strict,
-        fail_on=fail_on,
+        strict=asked.strict,
+        fail_on=asked.fail_on,
     )
     emit(form.format(report, style(output)), output)
     if output is not None:
@@ -263,22 +284,20 @@ def _known_audience(fail_on: str) -> None:
 def _look(
     names: Sequence[str],
     subject: Subject,
-    from_: Path | None,
-    at: str | None,
-    timeout: str,
+    asked: Asked,
     wire: WireLook,
 ) -> tuple[Snapshot, int, bool]:
     """The snapshot, the moment of judgement, and whether anything was looked at."""
     from organismctl.check.run import kinds_of, load
     from organismctl.cli.judging import now_ms, parse_at, take_look
 
-    if from_ is not None:
-        snapshot = kept(from_, subject)
-        return snapshot, parse_at(at, snapshot.taken_ms), True
-    moment = parse_at(at, 0)
+    if asked.from_ is not None:
+        snapshot = kept(asked.from_, subject)
+        return snapshot, parse_at(asked.at, snapshot.taken_ms), True
+    moment = parse_at(asked.at, 0)
     kinds = kinds_of(names)
-    snapshot = take_look(subject, kinds, timeout, lambda: load(names), wire)
-    return snapshot, moment if at is not None else now_ms(), bool(kinds)
+    snapshot = take_look(subject, kinds, asked.timeout, lambda: load(names), wire)
+    return snapshot, moment if asked.at is not None else now_ms(), bool(kinds)
 
 
 def kept(path: Path, subject: Subject) -> Snapshot:

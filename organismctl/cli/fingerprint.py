@@ -180,20 +180,12 @@ def check(
 
     Exit codes: 0 as accepted; 2 drifted; 5 it cannot be told.
     """
-    from organismctl.cli.check import judge
+    from organismctl.cli.check import Asked, judge
     from organismctl.errors import UsageError
 
     if format_ not in CHECK_FORMATS:
         raise UsageError(f"--format {format_[:40]!r}: allowed: {', '.join(CHECK_FORMATS)}")
-    judge(
-        ["fingerprint"],
-        organism=organism,
-        format_=format_,
-        output=output,
-        strict=strict,
-        fail_on=fail_on,
-        command="fingerprint check",
-    )
+    judge(["fingerprint"], Asked(organism, format_, output, strict, fail_on), command="fingerprint check")
 
 
 def _scope(organism: str | None) -> Scope:

@@ -106,23 +106,25 @@ class Subject:
         )
 
 
-def load_subject(choice: str | None, *, needs_deployment: bool = True) -> Subject:
+def load_subject(choice: str | None, *, needs_deployment: bool = True, quiet: bool = False) -> Subject:
     """Read the files of the organism that the options name.
 
     Args:
         choice: What ``--organism`` gave.
         needs_deployment: Whether problems in a deployment.toml that is there are errors; else they are said,
             and the file is left aside.
+        quiet: Nothing is said of what is left aside or only warned of.
 
     Raises:
         OrganismError: Which organism is meant is not clear, or a file holds problems.
     """
-    from organismctl.cli.output import say
+    from organismctl.cli.output import say as aloud
     from organismctl.errors import OrganismError
     from organismctl.files.context import resolve_context
     from organismctl.files.lock import load_lock
     from organismctl.files.organism import load_organism
 
+    say = unsaid if quiet else aloud
     context = resolve_context(choice, env=os.environ, cwd=Path.cwd())
     organism = load_organism(context.organism_path)
     deployment = None
@@ -139,18 +141,24 @@ def load_subject(choice: str | None, *, needs_deployment: bool = True) -> Subjec
         say(f"warning: {problem}")
     lock = load_lock(context.lock_path) if context.lock_path.exists() else None
     identity, unknown = _ask_binary(organism, context)
-    hashed, readings = _secret_hash(deployment)
+    hashed, readings = _secret_hash(deployment, say)
     return Subject(context, organism, deployment, lock, hashed, identity, unknown, readings)
 
 
-def _secret_hash(deployment: Deployment | None) -> tuple[bytes | None, Mapping[str, bytes]]:
+def unsaid(text: str) -> None:
+    """Where narration goes that nobody wants."""
+    del text
+
+
+def _secret_hash(
+    deployment: Deployment | None, say: Callable[[str], None]
+) -> tuple[bytes | None, Mapping[str, bytes]]:
     """``H(group secret)`` when the secret is here and may be read, and ``H`` of its misreadings.
 
     The lock's hash stands in otherwise.
     """
     if deployment is None or deployment.secrets.group is None:
         return None, {}
-    from organismctl.cli.output import say
     from organismctl.errors import OrganismError
     from organismctl.files.secret import read_secret
     from organismctl.identity.group_id import group_secret, secret_hash, secret_readings
@@ -187,7 +195,7 @@ def wire_look(
     no_wire: bool = False,
     via: list[str] | None = None,
     listen: str | None = None,
-    names: Collection[str] = ("surfaces", "identity"),
+    names: Collection[str] = ("surfaces", "identity", "subscriptions"),
 ) -> WireLook:
     """How the wire is looked at, by the options.
 
@@ -196,7 +204,8 @@ def wire_look(
         no_wire: Not at all.
         via: Through the APIs of these nodes.
         listen: How long to subscribe to streams.
-        names: The checks that it is for: ``surfaces`` listens to our own streams, ``identity`` to spanned members'.
+        names: The checks that it is for: ``surfaces`` listens to our own streams, ``identity`` and
+            ``subscriptions`` to spanned members'.
 
     Raises:
         UsageError: They contradict each other, or the time to listen is none.
@@ -215,7 +224,8 @@ def wire_look(
     if "surfaces" in names and identity is not None:
         own = [one.name for one in subject.organism.config.surfaces if one.type == "stream"]
         streams = [identity.surface_ids[name] for name in own if name in identity.surface_ids]
-    return WireLook(streams=tuple(streams), spans="identity" in names, listen_s=seconds(listen, "--listen"))
+    spans = "identity" in names or "subscriptions" in names
+    return WireLook(streams=tuple(streams), spans=spans, listen_s=seconds(listen, "--listen"))
 
 
 def empty() -> Snapshot:

@@ -128,11 +128,15 @@ class Exporter:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Limits; durations in milliseconds, ``commit_lag`` in entries."""
+    """Limits; durations in milliseconds, ``commit_lag`` in entries, ``span_lag_events`` in events."""
 
     ticket_warn_ms: int = 604_800_000
     ticket_bad_ms: int = 172_800_000
     commit_lag: int = 20
+    span_lag_ms: int = 30_000
+    span_lag_events: int = 1000
+    evidence_warn_ms: int = 604_800_000
+    evidence_bad_ms: int = 86_400_000
     clock_skew_ms: int = 2_000
     probe_timeout_ms: int = 3_000
     change_deadline_ms: int = 600_000
@@ -279,9 +283,8 @@ def _span(values: Mapping[str, Any]) -> SpanSide:
 
 
 def _thresholds(values: Mapping[str, int]) -> Thresholds:
-    return Thresholds(
-        **{(key if key == "commit_lag" else f"{key}_ms"): value for key, value in values.items()}
-    )
+    counts = ("commit_lag", "span_lag_events")
+    return Thresholds(**{(key if key in counts else f"{key}_ms"): value for key, value in values.items()})
 
 
 def default_operator() -> str:

@@ -173,6 +173,10 @@ THRESHOLDS: dict[str, tuple[str | int, str]] = {
     "ticket_warn": ("7d", "horizon below: warning"),
     "ticket_bad": ("2d", "horizon below: breach"),
     "commit_lag": (20, "entries a node may be behind"),
+    "span_lag": ("30s", "a node may be behind a spanned member"),
+    "span_lag_events": (1000, "events that it may be behind, where their rate is not known"),
+    "evidence_warn": ("7d", "retention left for our oldest evidence below: warning"),
+    "evidence_bad": ("1d", "retention left for our oldest evidence below: breach"),
     "clock_skew": ("2s", "between a node and us"),
     "probe_timeout": ("3s", "of one question to one node"),
     "change_deadline": ("10m", "a rotation's steps together"),
@@ -188,9 +192,10 @@ def _threshold(default: str | int, doc: str) -> Field:
 
 
 def _check_thresholds(values: dict[str, Any], path: str, reader: Reader) -> None:
-    warn, bad = values["ticket_warn"], values["ticket_bad"]
-    if isinstance(warn, int) and isinstance(bad, int) and warn < bad:
-        reader.problem(child(path, "ticket_warn"), "less than ticket_bad", "ticket_bad or more")
+    for name in ("ticket", "evidence"):
+        warn, bad = values[f"{name}_warn"], values[f"{name}_bad"]
+        if isinstance(warn, int) and isinstance(bad, int) and warn < bad:
+            reader.problem(child(path, f"{name}_warn"), f"less than {name}_bad", f"{name}_bad or more")
 
 
 RETIRE = Table(

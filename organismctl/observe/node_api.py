@@ -1,6 +1,4 @@
-"""Source: a node's API. Gives ``node.status``, ``node.config``, ``node.tickets``, ``node.digest``,
-``node.subscriptions``, ``node.evidence`` and ``node.facts``.
-"""
+"""Source: a node's API. Gives the ``node.…`` facts: one question to one node each."""
 
 from __future__ import annotations
 

@@ -95,7 +95,9 @@ def sources_for(
     sources: list[Source] = []
     addresses = node_addresses(deployment)
     asked = [at for at in addresses if at.url is not None or _on_roster(deployment, at.node)]
-    looks = [node_api.NodeApi(at, kind) for kind in NODE_KINDS if kind in kinds for at in asked]
+    waits = organism.config.driver.stall == "wait"  # then no fact lacks anything
+    chosen = [kind for kind in NODE_KINDS if kind in kinds and not (waits and kind == node_api.FACTS)]
+    looks = [node_api.NodeApi(at, kind) for kind in chosen for at in asked]
     if any(look.address.url is not None for look in looks):
         from organismctl.observe.node_client import warm_up
 

@@ -17,6 +17,7 @@ from organismctl.check.codes import CODES
 from organismctl.cli.app import run
 from organismctl.files.lock import write_lock
 from organismctl.report.schema import schemas
+from tests.check.span_worlds import evidence, told
 from tests.check.worlds import (
     NAMES,
     ORGANISM,
@@ -41,6 +42,8 @@ def answer(path: str, auth: str | None) -> Answer:
     if auth != f"Bearer {CANARY}":
         return fault(401, "unauthorized")
     value = {"v1/status": status(name, one_host=True), "v1/tickets": held_fact(name, TICKETS[name]).value}
+    value["v1/subscriptions"] = told(name).value
+    value["v1/evidence?limit=1000"] = evidence(name, ()).value
     value["v1/config"] = {"fingerprint": status(name)["fingerprint"], "group_id": None, "fields": {}}
     return 200, value[rest]
 
@@ -65,7 +68,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         lines = ["schema = 1", "[secrets]", 'group = "group.secret"', 'read_token = "read.token"']
         for name in NAMES:
             lines += ["[[node]]", f'name = "{name}"', f'peer_id = "{PEERS[name]}"', f'url = "{url}/{name}"']
-        lines += ["[[span]]", 'name = "beta"', 'card = "beta.json"']
+        lines += ["[[span]]", 'name = "beta"', 'card = "beta.json"', 'period = "1s"']
         for name in NAMES:
             (folder / "tickets" / name).write_bytes(TICKETS[name])
             lines += ["[[span.ticket]]", f'node = "{name}"', f'file = "tickets/{name}"']
@@ -82,7 +85,9 @@ def js(capsys: pytest.CaptureFixture[str], schema: str = "check") -> Any:
     return value
 
 
-@pytest.mark.parametrize("name", ["fingerprint", "tickets", "identity", "committee", "all"])
+@pytest.mark.parametrize(
+    "name", ["fingerprint", "tickets", "identity", "committee", "subscriptions", "evidence", "all"]
+)
 def test_every_check_on_a_healthy_organism(
     place: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

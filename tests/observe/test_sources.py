@@ -11,7 +11,17 @@ import pytest
 from organismctl.files.deployment import parse_deployment
 from organismctl.observe.card import Card
 from organismctl.observe.look import observe
-from organismctl.observe.node_api import CONFIG, DIGEST, STATUS, TICKETS, Address, NodeApi, common_height
+from organismctl.observe.node_api import (
+    CONFIG,
+    DIGEST,
+    EVIDENCE,
+    STATUS,
+    SUBSCRIPTIONS,
+    TICKETS,
+    Address,
+    NodeApi,
+    common_height,
+)
 from organismctl.observe.snapshot import MALFORMED, NOT_ASKED, OBSERVER, UNREACHABLE, Fact, Snapshot
 from organismctl.observe.sources import ALL_KINDS, sources_for
 from organismctl.observe.ticket_files import TicketFiles, TicketPath, read_ticket_file
@@ -194,6 +204,7 @@ def test_the_sources_of_a_deployment(tmp_path: Path) -> None:
     looked = observe(sources_for(ALL_KINDS, organism(), side).sources)
     assert [(fact.kind, fact.subject, fact.cause) for fact in looked.facts] == [
         (STATUS, "node-a", UNREACHABLE), (CONFIG, "node-a", UNREACHABLE), (TICKETS, "node-a", UNREACHABLE),
+        (SUBSCRIPTIONS, "node-a", UNREACHABLE), (EVIDENCE, "node-a", UNREACHABLE),
         ("ticket.file", "node-a × beta", None), ("span.card", "beta", NOT_ASKED),
     ]  # fmt: skip
     assert CANARY not in repr(looked) + repr(loud)
