@@ -23,11 +23,13 @@ COMMANDS: dict[str, Command] = {
     "init": Command("init", "Draft organism.toml and deployment.toml.", "Begin"),
     "doctor": Command("doctor", "Check the tool's own surroundings.", "Begin"),
     "status": Command("status", "Show the organism on one screen.", "See"),
+    "watch": Command("watch", "Watch each spanned member and node, live.", "See"),
+    "report": Command("report", "One page on the organism: horizons, lag, identities, findings.", "See"),
     "fingerprint": Command(
         "fingerprint", "What the organism is: show, explain, diff, check (the CI gate).", "See"
     ),
     "lock": Command("lock", "The accepted identity: init, accept, show.", "See"),
-    "check": Command("check", "Judge tickets, identities, the committee, surfaces, or all.", "See"),
+    "check": Command("check", "Judge tickets, identities, committee, subscriptions, evidence, or all.", "See"),
     "observe": Command("observe", "Look at the world once, and keep what was seen.", "See"),
     "inspect": Command("inspect", "Show a mosaik network by its own signed catalogs.", "See"),
     "explain": Command("explain", "What a finding's code means, and what to do.", "See"),

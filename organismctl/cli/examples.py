@@ -37,6 +37,23 @@ HELPS: dict[str, Help] = {
     ),
     "doctor": Help(("organismctl doctor", "organismctl doctor --organism staging --format json")),
     "status": Help(("organismctl status", "organismctl status --from seen.json --format json")),
+    "watch": Help(
+        (
+            "organismctl watch",
+            "organismctl watch --every 2s --no-wire",
+            "organismctl watch --once --organism staging",
+            "organismctl watch -n 10 --format json",
+        ),
+        "0 ended by Ctrl-C; with -n or --once by the worst finding of the last look; 1 an error; 64 usage.",
+    ),
+    "report": Help(
+        (
+            "organismctl report -o acme.html",
+            "organismctl report --from seen.json --format html -o acme.html",
+            "organismctl report --format json -o acme.json",
+        ),
+        _CHECK,
+    ),
     "fingerprint show": Help(
         ("organismctl fingerprint show", "organismctl fingerprint show --as-ref -o acme.ref.txt"), _READ
     ),
@@ -73,6 +90,17 @@ HELPS: dict[str, Help] = {
     ),
     "check surfaces": Help(
         ("organismctl check surfaces", "organismctl check surfaces --listen 30s --format json"), _CHECK
+    ),
+    "check subscriptions": Help(
+        (
+            "organismctl check subscriptions",
+            "organismctl check subscriptions --listen 30s",
+            "organismctl check subscriptions --from seen.json --format json",
+        ),
+        _CHECK,
+    ),
+    "check evidence": Help(
+        ("organismctl check evidence", "organismctl check evidence --format json -o evidence.json"), _CHECK
     ),
     "check fingerprint": Help(("organismctl check fingerprint --strict",), _CHECK),
     "check all": Help(("organismctl check all", "organismctl check all --format junit -o all.xml"), _CHECK),

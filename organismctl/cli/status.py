@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, From, NoWire, Organism, Output, ViaNode
-
-if TYPE_CHECKING:
-    from organismctl.cli.judging import Subject
-    from organismctl.report.status import ChangeLine
 
 app = typer.Typer(
     help="Show the organism on one screen.",
@@ -31,12 +27,12 @@ def status(
     via: ViaNode = None,
 ) -> None:
     """Show identities, nodes, ledger, tickets, cards, changes under way; exit as `check all` would."""
-    from organismctl.check.run import CHECKS, kinds_of, run_scope
+    from organismctl.check.run import CHECKS, kinds_of
     from organismctl.cli.check import kept
     from organismctl.cli.judging import load_subject, now_ms, style, take_look, wire_look
+    from organismctl.cli.looking import judged
     from organismctl.cli.output import emit
     from organismctl.errors import UsageError
-    from organismctl.report.model import Named, Report
     from organismctl.report.status import status_json, status_text
     from organismctl.report.text import json_text
 
@@ -49,25 +45,8 @@ def status(
     wire = wire_look(subject, no_wire=no_wire, via=via)
     snapshot = kept(from_, subject) if from_ else take_look(subject, kinds_of(names), timeout, wire=wire)
     moment = snapshot.taken_ms if from_ else now_ms()
-    scope = subject.scope(snapshot, moment)
-    report = Report("status", Named.of(scope), run_scope(names, scope), moment, snapshot.taken_ms)
-    value = status_json(scope, report, _changes(subject))
-    emit(json_text(value) if format_ == "json" else status_text(value, report, style(output)), output)
-    raise typer.Exit(int(report.exit))
-
-
-def _changes(subject: Subject) -> list[ChangeLine]:
-    """Changes under way that this machine knows; others are known by the lease that nodes report."""
-    if subject.deployment is None:
-        return []
-    folder = subject.deployment.resolve(subject.deployment.state) / "changes"
-    if not folder.is_dir():
-        return []
-    from organismctl.change.store import Store
-    from organismctl.cli.output import say
-    from organismctl.report.status import ChangeLine
-
-    return [
-        ChangeLine(one.id, one.view.state.value, one.view.plan.what, one.view.waits_for)
-        for one in Store(folder, say=say).unfinished()
-    ]
+    made = judged("status", names, subject, snapshot, moment)
+    value = status_json(made.scope, made.report, made.changes)
+    page = json_text(value) if format_ == "json" else status_text(value, made.report, style(output))
+    emit(page, output)
+    raise typer.Exit(int(made.report.exit))

@@ -11,6 +11,7 @@ from organismctl.check.run import FAIL_ON
 from organismctl.observe.snapshot import CAUSES, SNAPSHOT_SCHEMA
 from organismctl.report.model import REPORT_SCHEMA
 from organismctl.report.schema_commands import SCHEMAS
+from organismctl.report.schema_pages import pages
 from organismctl.report.schema_parts import (
     ANY_OBJECT,
     EXIT,
@@ -78,6 +79,7 @@ _NODE = closed(
         "life": {"enum": ["up", "stopped", "vouched", "gone", "unknown"]},
         "role": TEXT_OR_NULL,
         "certified": WHOLE_OR_NULL,
+        "digest": ID_OR_NULL,
         "version": TEXT_OR_NULL,
         "drained": FLAG,
         "reason": TEXT_OR_NULL,
@@ -177,6 +179,7 @@ _EXPLAIN = closed({"schema": {"const": 1}, "codes": many(_CODE)})
 COMMANDS: dict[str, Schema] = {
     "check": _CHECK,
     "status": _STATUS_COMMAND,
+    **pages(_STATUS_COMMAND),
     "snapshot": _SNAPSHOT,
     "explain": _EXPLAIN,
     **SCHEMAS,

@@ -100,6 +100,7 @@ def _nodes(view: View) -> list[dict[str, Any]]:
                 "life": view.life[one.peer_id].value,
                 "role": told.role if told else None,
                 "certified": one.certified,
+                "digest": told.digest if told else None,
                 "version": told.version if told else None,
                 "drained": one.peer_id in drained,
                 "reason": reason,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+import time
 import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -62,6 +63,25 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
 
 
+def stamp(ms: int) -> str:
+    """A moment in UTC, to the second: ``2026-12-01T00:00:00Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms // 1000))
+
+
+def fit(text: str, width: int) -> str:
+    """A cleaned text in at most ``width`` columns, its end marked when something is left off."""
+    if cells(text) <= width:
+        return text
+    kept: list[str] = []
+    used = 0
+    for char in text:
+        used += cells(char)
+        if used > width - 1:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
 def wrap(text: str, width: int) -> list[str]:
     """Lines of at most ``width`` columns; at least one."""
     return textwrap.wrap(text, max(width, MIN_WIDTH // 2), break_on_hyphens=False) or [""]
@@ -76,7 +96,7 @@ def aligned(rows: Sequence[Sequence[str]], head: Sequence[str], width: int, *, m
         width: Columns of the page.
         most: Longest cell of all but the last column.
     """
-    lines = [[*(shorten(clean(cell), most) for cell in row[:-1]), clean(row[-1])] for row in (head, *rows)]
+    lines = [[*(fit(clean(cell), most) for cell in row[:-1]), clean(row[-1])] for row in (head, *rows)]
     sizes = [max(cells(line[column]) for line in lines) for column in range(len(head) - 1)]
     indent = sum(sizes) + 2 * len(sizes)
     out = []
