@@ -37,7 +37,12 @@ def _rule(subject: Subject, alert: Alert, hold_ms: int) -> Yaml:
         "alert": alert.name,
         "expr": alert.expr,
         **({"for": duration(wait)} if wait else {}),
-        "labels": {"organism": subject.organism, "severity": alert.severity, "concerns": alert.concerns},
+        "labels": {
+            "organism": subject.organism,
+            "severity": alert.severity,
+            "concerns": alert.concerns,
+            "runbook": alert.runbook,
+        },
         "annotations": {
             "summary": f"{subject.organism}: {alert.summary}",
             "description": alert.description,

@@ -28,6 +28,7 @@ _DRIFT = {
     "SPAN-ISSUER": "issuer",
     "SPAN-MEASUREMENTS": "measurements",
     "SPAN-RETIRED": "retired",
+    "SPAN-RETIRING": "retired",
 }
 _CHANGE = re.compile(r"\d{8}T\d{6}Z-(.+)-[0-9a-f]+")
 
@@ -69,9 +70,12 @@ def drifts(look: Look) -> dict[tuple[str, str], bool]:
     spans = {member.name for member in look.scope.organism.config.span}
     out: dict[tuple[str, str], bool] = {}
     for row in look.findings:
-        what = _DRIFT.get(row.code)
-        if what is not None and row.subject in spans and row.status is not Status.UNKNOWN:
-            out[row.subject, what] = row.status is Status.BAD
+        what, span = _DRIFT.get(row.code), row.subject.partition(" / ")[0]
+        if what is None or span not in spans or row.status is Status.UNKNOWN:
+            continue
+        # An announced retirement is one before it is over, too; of several surfaces one is enough.
+        found = row.status is Status.BAD or (row.code == "SPAN-RETIRING" and row.status is Status.WARN)
+        out[span, what] = found or out.get((span, what), False)
     return out
 
 

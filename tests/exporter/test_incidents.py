@@ -1,0 +1,185 @@
+"""Each alert fires and resolves in a staged incident: a real committee, the real exporter, a real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from organismctl.cli.app import run
+from organismctl.export.alerts import Subject
+from organismctl.export.grafana import panels
+from organismctl.files.deployment import load_deployment
+from organismctl.identity.digest import h
+from tests.support.committee import wait_for
+from tests.support.prometheus import Prometheus, prometheus
+from tests.support.watched import World, watched_world
+
+PATIENCE_S = 90.0
+
+
+class Stage(NamedTuple):
+    """Everything that runs."""
+
+    world: World
+    server: Prometheus
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("incidents")
+    with watched_world(folder / "acme") as world:
+        rules = folder / "rules.yml"
+        assert run(
+            ["export", "prometheus", "--organism", str(world.committee.deployment), "--hold", "500ms", "-o", str(rules)]
+        ) == 0  # fmt: skip
+        world.start_exporter()
+        with prometheus(folder / "prometheus", f"127.0.0.1:{world.port}", rules) as server:
+            wait_for("the exporter is scraped", lambda: server.query("organism_quorum == 1"))
+            yield Stage(world, server)
+
+
+def fires(stage: Stage, alert: str, **labels: str) -> dict[str, str]:
+    """Wait until an alert with these labels fires; it says what to do next."""
+
+    def look() -> dict[str, str] | None:
+        found = [one for one in stage.server.firing() if one["alertname"] == alert]
+        return next((one for one in found if labels.items() <= one.items()), None)
+
+    found = wait_for(f"{alert} {labels} fires", look, PATIENCE_S)
+    assert found["runbook"]
+    assert found["command"].startswith("organismctl ")
+    return found
+
+
+def resolves(stage: Stage, *alerts: str) -> None:
+    """Wait until alerts fire no more."""
+    wait_for(
+        f"{alerts} resolve",
+        lambda: not {one["alertname"] for one in stage.server.firing()} & set(alerts),
+        PATIENCE_S,
+    )
+
+
+def quiet(stage: Stage) -> None:
+    """Wait until nothing that is staged here fires."""
+    resolves(stage, "OrganismMemberDark", "OrganismTicketNearEnd", "OrganismIdentityDrift", "OrganismGroupForked",
+             "OrganismQuorumLost", "OrganismNodeDown", "OrganismSpanRefused")  # fmt: skip
+
+
+def test_dark_ticket_and_drift_each_name_their_own(
+    stage: Stage, record_property: pytest.RecordProperty
+) -> None:
+    world = stage.world
+    quiet(stage)
+    begun = time.monotonic()
+    world.muted.add("beta")
+    world.admit("node-b", days=1)
+    world.publish(content_hash=h(b"other content").hex())
+    ticket = fires(stage, "OrganismTicketNearEnd", node="node-b", span="alpha")
+    assert ticket["runbook"] == "tickets"
+    record_property("ticket near its end", time.monotonic() - begun)
+    drift = fires(stage, "OrganismIdentityDrift", span="alpha", what="content")
+    assert (drift["runbook"], drift["concerns"]) == ("identity-drift", "integrators")
+    record_property("identity drift", time.monotonic() - begun)
+    dark = fires(stage, "OrganismMemberDark", span="beta", surface="events")
+    assert dark["command"] == "organismctl check subscriptions"
+    record_property("member dark", time.monotonic() - begun)
+    firing = [
+        one
+        for one in stage.server.firing()
+        if one["alertname"] in ("OrganismMemberDark", "OrganismTicketNearEnd")
+    ]
+    assert {(one["span"], one.get("node")) for one in firing} == {("beta", None), ("alpha", "node-b")}
+    assert world.values("span_dark_since_timestamp_seconds", span="beta")
+    assert not world.values("span_dark_since_timestamp_seconds", span="alpha")
+    world.muted.clear()
+    world.admit("node-b")
+    world.publish()
+    quiet(stage)
+
+
+def test_a_forked_node_is_named(stage: Stage, record_property: pytest.RecordProperty) -> None:
+    committee = stage.world.committee
+    quiet(stage)
+    committee.stop("node-c")
+    secret = committee.folder / "secrets" / "group.secret"
+    kept = secret.read_text()
+    begun = time.monotonic()
+    try:
+        # The node is started where its host's copy of the secret is another one.
+        secret.write_text("another group's secret, for a test\n")
+        committee.start("node-c")
+    finally:
+        secret.write_text(kept)
+    found = fires(stage, "OrganismGroupForked", node="node-c")
+    assert found["runbook"] == "identity-drift"
+    record_property("forked group", time.monotonic() - begun)
+    assert [one["node"] for one in stage.server.firing() if one["alertname"] == "OrganismGroupForked"] == [
+        "node-c"
+    ]
+    committee.stop("node-c")
+    committee.start("node-c")
+    quiet(stage)
+
+
+def test_a_lost_quorum_and_its_return(stage: Stage, record_property: pytest.RecordProperty) -> None:
+    committee = stage.world.committee
+    quiet(stage)
+    begun = time.monotonic()
+    committee.kill("node-b", "node-c")
+    found = fires(stage, "OrganismQuorumLost")
+    assert found["runbook"] == "committee-short"
+    record_property("lost quorum", time.monotonic() - begun)
+    for name in ("node-b", "node-c"):
+        fires(stage, "OrganismNodeDown", node=name)
+    # What fed from the lost nodes has disappeared, and says so; nothing stands still.
+    assert stage.world.values("up", source="node/node-b") == [0.0]
+    assert not stage.world.values("ledger_height", node="node-b")
+    assert not stage.world.values("span_lag_events", node="node-b")
+    committee.start("node-b", "node-c")
+    quiet(stage)
+
+
+def test_every_query_of_the_dashboard_returns_data(stage: Stage) -> None:
+    on = Subject("acme.test", load_deployment(stage.world.committee.deployment))
+    asked = [(panel.title, expr) for panel in panels(on) for expr, _ in panel.queries]
+    assert len(asked) > 25
+
+    def empty() -> list[tuple[str, str]]:
+        return [one for one in asked if not stage.server.query(one[1])]
+
+    wait_for("every query has data", lambda: not empty(), PATIENCE_S)
+
+
+def test_prometheus_knows_the_types_and_has_no_complaint(stage: Stage) -> None:
+    target = stage.server.ask("targets")["activeTargets"][0]
+    assert (target["health"], target["lastError"]) == ("up", "")
+    told = stage.server.ask("metadata")
+    assert told["organism_span_events"][0]["type"] == "counter"
+    assert told["organism_identity"][0]["type"] == "info"
+    assert {one["type"] for one in rules(stage)} == {"alerting"}
+    assert [one for one in rules(stage) if one["health"] != "ok"] == []
+
+
+def rules(stage: Stage) -> list[dict[str, str]]:
+    """Every rule as Prometheus holds it."""
+    return [one for group in stage.server.ask("rules")["groups"] for one in group["rules"]]
+
+
+def test_the_exporter_is_missed_when_it_is_gone(stage: Stage) -> None:
+    """Last: it ends the exporter, and begins it again with what it remembered."""
+    before = stage.world.memory("alpha/events")
+    assert stage.world.stop_exporter() == 0
+    fires(stage, "OrganismExporterDown")
+    stage.world.start_exporter()
+    resolves(stage, "OrganismExporterDown")
+    after = stage.world.memory("alpha/events")
+    assert after["watched_since_ms"] == before["watched_since_ms"]
+    assert after["events"] >= before["events"]
+    assert not re.search("Traceback", stage.world.log())
+    json.dumps(after)
