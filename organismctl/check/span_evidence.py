@@ -52,7 +52,11 @@ def needed_position(scope: Scope, view: SurfaceView) -> int | None:
     for fact in scope.snapshot.of(NODE_EVIDENCE):
         value = table(fact.value)
         rows = [table(table(one).get("oldest")) for one in items(value.get("extent"))[:MAX_TOLD]]
-        rows += [table(one) for one in items(value.get("evidence"))[:MAX_TOLD]]
+        rows += [
+            row
+            for one in items(value.get("evidence"))[:MAX_TOLD]
+            if (row := table(one)).get("state") != "voided"
+        ]
         for row in rows:
             pointer = table(row.get("pointer"))
             position = count(pointer.get("position"))

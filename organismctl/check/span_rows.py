@@ -89,11 +89,12 @@ def _who(view: SurfaceView) -> list[str]:
 
 
 def _moment_ms(at: str | None) -> int | None:
-    """A wall-clock moment of a marker, Unix ms; ``None`` for a tick, or what is no moment."""
-    if at is None or at.startswith("tick:"):
+    """The wall-clock moment of a marker, Unix ms, or that on which a tick falls back; ``None``: there is none."""
+    if at is None:
         return None
+    told = at.partition(" or ")[2] if at.startswith("tick:") else at
     try:
-        found = datetime.fromisoformat(at)
+        found = datetime.fromisoformat(told.strip())
         return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

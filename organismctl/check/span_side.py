@@ -81,7 +81,7 @@ def _broken(view: SurfaceView, sees: NodeSees, cell: Cell) -> Side:
     if others:
         return Side(NODE, f"{listed(others)} hears it, this node does not: {why}")
     if sees.link == "refused":
-        return Side(THEIRS, f"it answers, and what it says cannot be used: {why}")
+        return Side(THEIRS, f"it answers this node, and the node hears nothing: {why}")
     if _serves(view):
         return Side(OURS, f"it serves others, and none of our nodes hears it: {why}")
     return Side(UNKNOWN, why)

@@ -154,7 +154,7 @@ class LogDigest:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceInfo:
-    """An observation's height and pointer; ``resolved``, ``gone``, ``unknown`` or ``vouched``."""
+    """An observation's height and pointer; ``resolved``, ``gone``, ``unknown``, ``vouched`` or ``voided``."""
 
     height: int
     pointer: JsonObject

@@ -231,7 +231,7 @@ def pointers_of(snapshot: Snapshot) -> dict[tuple[str, str], list[Wanted]]:
 
 def _wanted(row: Any) -> tuple[tuple[str, str], Wanted] | None:
     pointer = row.get("pointer") if isinstance(row, dict) else None
-    if not isinstance(pointer, dict):
+    if not isinstance(pointer, dict) or row.get("state") == "voided":
         return None
     stable, surface, position, digest = (
         pointer.get(key) for key in ("stable_id", "surface_id", "position", "blake3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +32,8 @@ class Lattice:
         self.surface_id = f"{number + 1000:064x}"
         self.items: list[bytes | None] = []
         self.silent = False
+        self.refuses = False
+        self.moved_ms: int | None = None
         self.moved = threading.Condition()
         self.closed = False
         lattice = self
@@ -60,13 +63,14 @@ class Lattice:
         for _ in range(count):
             self._add(Fact(f"{self.name} event {len(self.items)}".encode()))
 
-    def retire(self) -> None:
-        self._add(RetirementMarker("2026-12-01T00:00:00Z"))
+    def retire(self, replacement: str | None = None) -> None:
+        self._add(RetirementMarker("2026-12-01T00:00:00Z", replacement))
 
     def _add(self, item: Item) -> None:
         with self.moved:
             seq = len(self.items)
             self.items.append(encode_item(SurfaceItem(seq, seq, item, Certificate(1, ()))))
+            self.moved_ms = time.time_ns() // 1_000_000
             self.moved.notify_all()
 
     def forget(self, seq: int) -> None:
@@ -96,6 +100,8 @@ class Lattice:
             _json(
                 request, {"items": [b64(item) for item in page], "next": start + len(page), "sealed": False}
             )
+        elif parts.path == "/v1/surfaces/events/follow" and self.refuses:
+            request.send_error(403)
         elif parts.path == "/v1/surfaces/events/follow":
             self._follow(request, start)
         else:
@@ -103,14 +109,17 @@ class Lattice:
 
     def _surfaces(self) -> dict[str, Any]:
         one = {"name": "events", "type": "stream", "id": self.surface_id, "next_seq": len(self.items)}
-        return {"fingerprint": "ab" * 32, "surfaces": [{**one, "sealed": False, "last_item_ms": None}]}
+        return {
+            "fingerprint": "ab" * 32,
+            "surfaces": [{**one, "sealed": False, "last_item_ms": self.moved_ms}],
+        }
 
     def _follow(self, request: BaseHTTPRequestHandler, seq: int) -> None:
         request.send_response(200)
         request.send_header("transfer-encoding", "chunked")
         request.end_headers()
         try:
-            while not self.closed and not self.silent:
+            while not self.closed and not self.silent and not self.refuses:
                 with self.moved:
                     if seq >= len(self.items):
                         self.moved.wait(0.2)

@@ -19,6 +19,7 @@ from organismctl.committee.ledger.entry import Entry
 from organismctl.committee.ledger.runner import LedgerRunner
 from organismctl.committee.machine import (
     Effects,
+    EvidenceVoided,
     LeaseRefused,
     Refused,
     State,
@@ -146,6 +147,9 @@ class Applier:
             self._begin(entry)
         if effects and not isinstance(effects[0], Refused | LeaseRefused):
             self._publisher.take(effects, state)
+        for effect in effects:
+            if isinstance(effect, EvidenceVoided):
+                self._store.void_evidence(effect.height, pointer_bytes(effect.pointer))
         if entry.command[:1] == b"\x00" and self._resolved:
             self._note_evidence(entry)
 

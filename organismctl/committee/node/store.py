@@ -183,12 +183,16 @@ class NodeStore:
         rows = self._do("SELECT height, pointer, state FROM evidence ORDER BY height DESC LIMIT ?", limit)
         return [(int(height), bytes(pointer), str(state)) for height, pointer, state in rows][::-1]
 
+    def void_evidence(self, height: int, pointer: bytes) -> None:
+        """A certified VoidEvidence lets replays pass this pointer: it need not resolve any more."""
+        self._do("UPDATE evidence SET state = 'voided' WHERE height = ? AND pointer = ?", height, pointer)
+
     def evidence_extent(self) -> list[tuple[bytes, int, int, int, bytes]]:
         """What is kept of each surface: stable id ‖ surface id, how many, how many gone; the oldest."""
         # SQLite takes a bare column from the row of min(): the oldest's.
         rows = self._do(
             "SELECT substr(pointer, 1, 64), count(*), sum(state = 'gone'), min(height), pointer "
-            "FROM evidence GROUP BY 1"
+            "FROM evidence WHERE state != 'voided' GROUP BY 1"
         )
         return [(bytes(key), int(n), int(gone), int(low), bytes(one)) for key, n, gone, low, one in rows]
 

@@ -317,8 +317,7 @@ class UpstreamReader:
         data = bytearray()
         try:
             async with self._session().stream("GET", url, timeout=ANSWER_S, headers=_PLAIN) as response:
-                if response.status_code != 200:
-                    raise AwayError(f"HTTP status {response.status_code}")
+                _admitted(response.status_code)
                 async for chunk in response.aiter_raw():
                     data += chunk
                     if len(data) > MAX_ANSWER:
@@ -334,8 +333,7 @@ class UpstreamReader:
         limits = httpx2.Timeout(BEAT_S, connect=ANSWER_S)
         try:
             async with self._session().stream("GET", url, timeout=limits, headers=_PLAIN) as response:
-                if response.status_code != 200:
-                    raise AwayError(f"HTTP status {response.status_code}")
+                _admitted(response.status_code)
                 async for chunk in response.aiter_raw():
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
@@ -347,6 +345,19 @@ class UpstreamReader:
 
 
 _PLAIN = {"accept-encoding": "identity"}
+
+
+def _admitted(status: int) -> None:
+    """Say whose side it is when an endpoint gives nothing.
+
+    Raises:
+        RefusedError: It answers, and refuses this node.
+        AwayError: It gives nothing to anybody now.
+    """
+    if status in (401, 403):
+        raise RefusedError(f"it refuses this node: HTTP status {status}")
+    if status != 200:
+        raise AwayError(f"HTTP status {status}")
 
 
 def _why(exc: Exception) -> str:

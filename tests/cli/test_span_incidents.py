@@ -1,0 +1,241 @@
+"""Incidents of spanned members staged on real processes: the first finding, whose side it names, the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from organismctl.cli.app import run
+from tests.support.committee import SERVE, Committee, running_committee, wait_for
+from tests.support.upstream import Lattice, lattices
+
+JOURNAL: list[str] = []
+
+
+def check(committee: Committee, name: str, *args: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the findings of ``check NAME``."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(["check", name, "--organism", str(committee.folder), "--format", "json", *args])
+    assert out.getvalue(), f"exit {code}: {err.getvalue()}"
+    return code, json.loads(out.getvalue())["findings"]
+
+
+def find(rows: list[dict[str, Any]], code: str, subject: str) -> dict[str, Any]:
+    found = [row for row in rows if row["code"] == code and row["subject"] == subject]
+    assert len(found) == 1, [(row["code"], row["subject"], row["status"]) for row in rows]
+    return found[0]
+
+
+def first(
+    committee: Committee,
+    what: str,
+    code: str,
+    subject: str,
+    status: str = "bad",
+    check_name: str = "subscriptions",
+) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
+    """Check until a finding is there; what was broken, and after how long it was found, goes to the journal."""
+    begun = time.monotonic()
+
+    def look() -> tuple[int, dict[str, Any], list[dict[str, Any]]] | None:
+        exit_code, rows = check(committee, check_name)
+        hit = [row for row in rows if (row["code"], row["subject"], row["status"]) == (code, subject, status)]
+        return (exit_code, hit[0], rows) if hit else None
+
+    exit_code, row, rows = wait_for(f"{code} {subject} {status}", look)
+    took = time.monotonic() - begun
+    JOURNAL.append(f"{what} | {code} {subject}: {row['summary'][:90]} | {took:.1f} s | exit {exit_code}")
+    return exit_code, row, rows
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Committee, Lattice, Lattice]]:
+    """Three nodes that join two lattices, whose clocks have a period of 200 ms."""
+    with lattices("alpha", "beta") as (alpha, beta):
+        for one in (alpha, beta):
+            one.emit(2)
+        folder = tmp_path_factory.mktemp("joined") / "acme"
+        spans = [alpha.span(), beta.span()]
+        with running_committee(folder, spans=spans, fold="join") as committee:
+            quicken(committee)
+            yield committee, alpha, beta
+    print("\n".join(JOURNAL))
+
+
+def quicken(committee: Committee) -> None:
+    """A clock of 200 ms, so that silence is proven in a second."""
+    text = committee.deployment.read_text()
+    committee.deployment.write_text(text.replace('period = "1s"', 'period = "200ms"'))
+
+
+@contextlib.contextmanager
+def pulse(*upstreams: Lattice) -> Iterator[None]:
+    """Events ten times a second from lattices, as long as the block lasts."""
+    import threading
+
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.1):
+            for one in upstreams:
+                one.emit()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
+
+
+def test_healthy_and_then_one_member_is_dark(joined: tuple[Committee, Lattice, Lattice]) -> None:
+    committee, alpha, beta = joined
+    with pulse(alpha, beta):
+        exit_code, row, rows = first(committee, "nothing", "MEMBER-DARK", "beta / events", "ok")
+        wait_for("all is well", lambda: check(committee, "subscriptions")[0] == 0)
+    with pulse(alpha):
+        exit_code, row, rows = first(committee, "beta goes silent", "MEMBER-DARK", "beta / events")
+        assert exit_code == 6
+        assert "their side" in row["summary"]
+        assert find(rows, "MEMBER-DARK", "alpha / events")["status"] == "ok"
+        exit_code, row, rows = first(
+            committee, "the fold waits (beta silent)", "STALL-WAITING", "beta / events"
+        )
+        assert exit_code == 6
+        assert row["values"]["since_ms"] < time.time() * 1000
+        assert not [one for one in rows if one["code"] == "STALL-WAITING" and "alpha" in one["subject"]]
+
+
+def test_a_producer_that_serves_nobody_and_one_that_refuses(
+    joined: tuple[Committee, Lattice, Lattice],
+) -> None:
+    committee, alpha, beta = joined
+    with pulse(alpha, beta):
+        beta.silent = True
+        exit_code, row, rows = first(
+            committee, "beta's endpoint is down", "SPAN-PRODUCER-GONE", "beta / events"
+        )
+        assert exit_code == 6
+        assert "their side" in row["summary"]
+        assert find(rows, "SPAN-PRODUCER-GONE", "alpha / events")["status"] == "ok"
+        beta.silent = False
+        beta.refuses = True
+        exit_code, row, _ = first(
+            committee, "beta refuses ours, and serves others", "SPAN-REFUSED", "node-a × beta / events"
+        )
+        assert (exit_code, row["values"]["side"]) == (6, "theirs")
+        beta.refuses = False
+        wait_for("all is well again", lambda: check(committee, "subscriptions")[0] == 0)
+
+
+def test_one_node_of_ours_is_told_from_the_others(joined: tuple[Committee, Lattice, Lattice]) -> None:
+    committee, alpha, beta = joined
+    committee.stop("node-b")
+    other = committee.folder / "astray.toml"
+    other.write_text(committee.deployment.read_text().replace(beta.url, "http://127.0.0.1:9"))
+    process = subprocess.Popen(
+        [*SERVE, "--node", "node-b", "--deployment", str(other)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    committee.processes["node-b"] = process
+    committee.wait_up("node-b")
+    with pulse(alpha, beta):
+        subject = "node-b × beta / events"
+        exit_code, row, rows = first(committee, "node-b cannot reach beta", "SPAN-SUBSCRIPTION", subject)
+        assert (exit_code, row["values"]["side"]) == (6, "node")
+        assert find(rows, "SPAN-SUBSCRIPTION", "node-a × beta / events")["status"] == "ok"
+        first(committee, "node-b cannot reach beta", "MEMBER-DARK", "beta / events", "ok")
+    committee.stop("node-b")
+    committee.start("node-b")
+
+
+def test_a_spanned_member_retires(joined: tuple[Committee, Lattice, Lattice]) -> None:
+    committee, _alpha, beta = joined
+    beta.retire("beta-2 \x1b[31mred\x1b[0m")
+    exit_code, row, rows = first(committee, "beta retires", "SPAN-RETIRING", "beta / events", "warn")
+    assert row["values"]["replacement"].startswith("beta-2")
+    assert row["values"]["effective_at"] == "2026-12-01T00:00:00Z"
+    assert find(rows, "SPAN-SUBSCRIPTION", "node-a × beta / events")["status"] == "ok"
+    assert exit_code != 0  # alpha is silent, and the fold waits
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        run(["check", "subscriptions", "--organism", str(committee.folder)])
+    assert "beta-2" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_evidence_that_is_compacted_away(tmp_path: Path) -> None:
+    with lattices("alpha") as (alpha,):
+        alpha.emit(6)
+        options: Any = {"spans": [alpha.span()], "fold": "fan-in", "spares": ["node-d"]}
+        with running_committee(tmp_path / "acme", **options) as committee:
+            quicken(committee)
+            first(committee, "nothing", "EVIDENCE-UNRESOLVED", "alpha / events", "ok", "evidence")
+            wait_for("all is evidence", lambda: looked_up(committee) == 6)
+            assert check(committee, "evidence")[0] in (0, 5)
+            alpha.forget(0)
+            alpha.forget(1)
+            exit_code, row, rows = first(
+                committee,
+                "alpha compacts events 0 and 1",
+                "EVIDENCE-UNRESOLVED",
+                "alpha / events",
+                "bad",
+                "evidence",
+            )
+            assert exit_code == 6
+            assert [one["position"] for one in row["values"]["not_resolving"]] == [0, 1]
+            assert find(rows, "EVIDENCE-RETENTION", "alpha / events")["status"] == "bad"
+            committee.start("node-d")
+            exit_code, row, _ = first(
+                committee, "a new node replays", "EVIDENCE-UNRESOLVED", "node-d", "bad", "evidence"
+            )
+            assert exit_code == 6
+            assert row["values"]["void"]["pointer"]["position"] == 0
+            void_what_is_gone(committee, 0)
+            wait_for("it stands at the next", lambda: void_of(committee)["pointer"]["position"] == 1)
+            void_what_is_gone(committee, 1)
+            first(committee, "what is gone is voided", "EVIDENCE-UNRESOLVED", "node-d", "ok", "evidence")
+            first(
+                committee, "what is gone is voided", "EVIDENCE-UNRESOLVED", "alpha / events", "ok", "evidence"
+            )
+
+
+def looked_up(committee: Committee) -> int:
+    row = find(check(committee, "evidence")[1], "EVIDENCE-UNRESOLVED", "alpha / events")
+    return int(row["values"].get("looked_up", 0))
+
+
+def void_of(committee: Committee) -> dict[str, Any]:
+    """The command that the finding offers."""
+    row = find(check(committee, "evidence")[1], "EVIDENCE-UNRESOLVED", "node-d")
+    return dict(row["values"].get("void") or {"pointer": {"position": None}})
+
+
+def void_what_is_gone(committee: Committee, position: int) -> None:
+    void = {**void_of(committee), "reason": "compacted upstream"}
+    assert void["pointer"]["position"] == position
+    committee.append("node-a", void, f"void-{position}")
+
+
+def test_partial_facts_are_degraded(tmp_path: Path) -> None:
+    with lattices("alpha", "beta") as (alpha, beta):
+        beta.silent = True
+        alpha.emit(3)
+        spans = [alpha.span(), beta.span()]
+        with running_committee(
+            tmp_path / "acme", spans=spans, fold="join", stall="partial", names=["a-1"]
+        ) as acme:
+            quicken(acme)
+            _, row, _ = first(acme, "beta is away, stall = partial", "FACT-DEGRADED", "facts", "warn")
+            assert row["values"]["lacks"] == {"beta / events": row["values"]["degraded"]}
