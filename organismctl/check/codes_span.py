@@ -89,6 +89,16 @@ SPANS: tuple[Code, ...] = (
         concerns=INTEGRATORS,
     ),
     Code(
+        "SPAN-CARD-CONTRADICTS",
+        "whether a spanned member's card agrees with everything else",
+        "Its card contradicts another card of it (an Atlas, the same URL asked again), what its endpoints serve, or "
+        "the last item of its surfaces: it lies, has shrunk, flaps, or is half way through a change. Which is right "
+        "nobody here can say.",
+        "Ask its operator by a second way (`contact` under its [[span]]). Until then take nothing over from either.",
+        Exit.DRIFT,
+        "identity-drift",
+    ),
+    Code(
         "SPAN-CLOCK",
         "whether a spanned member's or node's clock makes sense",
         "A moment that it tells lies ahead of the moment at which it was seen. It counts as seen now: a clock that "

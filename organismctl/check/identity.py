@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
+from organismctl.check.consequence import CONSEQUENCES
+from organismctl.check.contradiction import contradiction_rows
 from organismctl.check.finding import Finding, Place, SourceRef, Status
 from organismctl.check.identity_wire import span_wire_rows
 from organismctl.check.values import hex_id, items, short, source, table, text
@@ -18,10 +20,9 @@ if TYPE_CHECKING:
     from organismctl.check.scope import Scope
     from organismctl.identity.config import Json, SpannedMember
     from organismctl.identity.validator import TdxCriteria, TdxValidator
+    from organismctl.observe.snapshot import Fact
 
 _REGISTERS = ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3")
-_STALE = "our fingerprint is stale"
-_MOVES: dict[str, Json] = {"moves": ["fingerprint", "group_id"]}
 
 
 def check_identity(scope: Scope) -> list[Finding]:
@@ -34,7 +35,14 @@ def check_identity(scope: Scope) -> list[Finding]:
 
 
 def _member(scope: Scope, index: int, member: SpannedMember) -> Iterator[Finding]:
-    fact = scope.snapshot.get("span.card", member.name)
+    """Every card that there is of it: its own, and what an Atlas holds; of equal rows the worse one stays."""
+    facts = scope.snapshot.all("span.card", member.name)
+    for fact in facts or (None,):
+        yield from _card(scope, index, member, fact)
+    yield from contradiction_rows(scope, member, [fact for fact in facts if fact.seen])
+
+
+def _card(scope: Scope, index: int, member: SpannedMember, fact: Fact | None) -> Iterator[Finding]:
     refs = source(fact)
     if fact is None or not fact.seen:
         reason = fact.reason if fact is not None else "no deployment.toml is here: it names the cards"
@@ -48,7 +56,7 @@ def _member(scope: Scope, index: int, member: SpannedMember) -> Iterator[Finding
         yield finding("ANSWER-MALFORMED", None, member.name, "its card is no JSON object", sources=refs)
         return
     card = fact.value
-    yield finding("SPAN-CARD", Status.OK, member.name, "its card was read", sources=refs)
+    yield finding("SPAN-CARD", Status.OK, member.name, f"its card was read ({fact.source})", sources=refs)
     yield _retired(member, card, refs)
     yield _stable_id(scope, index, member, card, refs)
     yield _content(scope, index, member, card, refs)
@@ -71,10 +79,10 @@ def _retired(member: SpannedMember, card: dict[str, Json], refs: tuple[SourceRef
     at, replacement = told.get("effective_at"), told.get("replacement")
     since = f" at {at}" if isinstance(at, str | int) else ""
     next_one = f"; replaced by {replacement}" if isinstance(replacement, str) else "; no replacement is named"
-    values: dict[str, Json] = {"marker": marker, **_MOVES}
-    return finding(
-        "SPAN-RETIRED", Status.BAD, member.name, f"it retired{since}{next_one}", values=values, sources=refs
-    )
+    then = CONSEQUENCES["SPAN-RETIRED"]
+    values: dict[str, Json] = {"marker": marker, **then.values()}
+    summary = f"it retired{since}{next_one}: {then.sentence}"
+    return finding("SPAN-RETIRED", Status.BAD, member.name, summary, values=values, sources=refs)
 
 
 def _stable_id(
@@ -89,8 +97,9 @@ def _stable_id(
     if found == pinned:
         return finding("SPAN-MOVED", Status.OK, member.name, f"stable id {short(found)} as spanned",
                        values=values, limits=limits, sources=refs)  # fmt: skip
-    summary = f"spanned as {short(pinned)}, it publishes {short(found)}: {_STALE}"
-    return finding("SPAN-MOVED", Status.BAD, member.name, summary, values={**values, **_MOVES}, limits=limits,
+    then = CONSEQUENCES["SPAN-MOVED"]
+    summary = f"spanned as {short(pinned)}, it publishes {short(found)}: {then.sentence}"
+    return finding("SPAN-MOVED", Status.BAD, member.name, summary, values={**values, **then.values()}, limits=limits,
                    sources=refs, place=_place(scope, f"span[{index}].stable_id"))  # fmt: skip
 
 
@@ -111,8 +120,9 @@ def _content(
     if found == pinned:
         return finding("SPAN-CONTENT", Status.OK, member.name, f"content hash {short(found)} as pinned",
                        values=values, limits=limits, sources=refs)  # fmt: skip
-    summary = f"pinned at {short(pinned)}, it publishes {short(found)}: {_STALE}"
-    return finding("SPAN-CONTENT", Status.BAD, member.name, summary, values={**values, **_MOVES}, limits=limits,
+    then = CONSEQUENCES["SPAN-CONTENT"]
+    summary = f"pinned at {short(pinned)}, it publishes {short(found)}: {then.sentence}"
+    return finding("SPAN-CONTENT", Status.BAD, member.name, summary, values={**values, **then.values()}, limits=limits,
                    sources=refs, place=_place(scope, f"span[{index}].content_hash"))  # fmt: skip
 
 
@@ -160,6 +170,9 @@ def _root(
         summary = f"it also admits by a root unknown to organism.toml: {_short(root - known)}"
     else:
         status, summary = Status.OK, "its issuance root is the one that organism.toml names"
+    if status is Status.BAD:
+        then = CONSEQUENCES["SPAN-ISSUER"]
+        summary, values = f"{summary}; {then.sentence}", {**values, **then.values()}
     return finding("SPAN-ISSUER", status, member.name, summary, values=values, limits=limits, sources=refs)
 
 
@@ -193,7 +206,11 @@ def _measurements(
         return
     strange = [one for one in published if not any(_matches(validator, one) for validator in tdx)]
     status = Status.BAD if strange else Status.OK
-    summary = f"{len(strange)} of {len(published)} published measurements match none expected"
+    then = CONSEQUENCES["SPAN-MEASUREMENTS"]
+    summary = (
+        f"{len(strange)} of {len(published)} published measurements match none expected; {then.sentence}"
+    )
+    values |= then.values() if strange else {}
     yield finding("SPAN-MEASUREMENTS", status, member.name, summary if strange else "measurements match",
                   values=values, sources=refs)  # fmt: skip
 

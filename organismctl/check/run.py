@@ -85,7 +85,7 @@ CHECKS: Mapping[str, Check] = {
         Check(
             "identity",
             "are the spanned members what we pinned",
-            ("span.card", *WIRE_KINDS, "wire.stream"),
+            ("span.card", "span.endpoint", "node.subscriptions", *WIRE_KINDS, "wire.stream"),
             _identity,
         ),
         Check(

@@ -66,14 +66,15 @@ class SpanEndpoint:
         yield Fact(KIND, self.subject, value, self._source, seen_ms=now_ms(), took_ms=took)
 
     def _ask(self, client: LookingClient) -> dict[str, Any]:
-        listed = client.document("/v1/surfaces", MAX_ANSWER).get("surfaces")
-        wanted = {one.hex() for one in self.surfaces}
+        answer = client.document("/v1/surfaces", MAX_ANSWER)
+        listed, wanted = answer.get("surfaces"), {one.hex() for one in self.surfaces}
         return {
+            "fingerprint": answer.get("fingerprint"),
             "surfaces": [
                 {**one, **details(client, one)}
                 for one in (listed if isinstance(listed, list) else [])[:MAX_SURFACES]
                 if isinstance(one, dict) and one.get("id") in wanted
-            ]
+            ],
         }
 
     @property
