@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from organismctl.errors import InputError, OrganismError
@@ -23,6 +24,15 @@ from organismctl.exporter.memory import Mark, Remembered
 from organismctl.files.atomic import os_errors
 
 SCHEMA = 1
+BUSY_S = 5.0
+"""How long another process may hold the file."""
+_DISK = frozenset(
+    {
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
+    }
+)  # fmt: skip
+"""Errors that say nothing about what is in the file."""
 Key = tuple[str, str]
 """(spanned member, surface), or (kind, subject)."""
 
@@ -123,7 +133,7 @@ class MemoryFile:
             if not self.path.exists():
                 self.path.touch(mode=0o600)
             # The sweeping thread is not the one that opened it; only one at a time uses it.
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
+            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
             try:
                 self._prepare(db)
             except BaseException:
@@ -146,7 +156,7 @@ class MemoryFile:
                 db.executemany("INSERT INTO meta VALUES (?, ?)", meta)
         elif version != SCHEMA or not names >= _TABLES:
             raise MemoryDamagedError(f"it is no exporter's memory of schema {SCHEMA}")
-        elif db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+        elif db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
             raise MemoryDamagedError("it is a corrupt database")
 
     def _load(self) -> None:
@@ -162,6 +172,7 @@ class MemoryFile:
             )
         try:
             self.begun_ms = int(meta["begun_ms"])
+            _numbers(*(value for *_, state, at in since for value in (state, at)))
             self.surfaces = {(span, surface): _unpacked(body) for span, surface, body in bodies}
         except (KeyError, TypeError, ValueError) as exc:
             raise MemoryDamagedError(f"a row of it cannot be read ({type(exc).__name__})") from exc
@@ -200,7 +211,8 @@ def _numbers(*values: object) -> None:
 def _move_aside(path: Path, now_ms: int) -> Path:
     """Rename a damaged file and what belongs to it; the new name."""
     stamp = datetime.fromtimestamp(now_ms / 1000, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    names = (f"{path.name}.damaged-{stamp}{'' if not number else f'-{number}'}" for number in count())
+    aside = next(one for one in map(path.with_name, names) if not one.exists())
     with os_errors(path, "move aside"):
         for tail in ("-wal", "-shm"):
             beside = path.with_name(path.name + tail)
@@ -216,16 +228,13 @@ def _translated(path: Path, doing: str) -> Iterator[None]:
     """The one seam to SQLite's errors."""
     try:
         yield
-    except sqlite3.DatabaseError as exc:
-        damaged = getattr(exc, "sqlite_errorcode", 0) & 0xFF in (
-            sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
-        )
-        if damaged or isinstance(exc, sqlite3.IntegrityError):
+    except (sqlite3.Error, OverflowError) as exc:
+        # What is not the disk's or another process's doing is the file's: a text that is none, a broken schema.
+        if getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _DISK:
             raise MemoryDamagedError(f"it is damaged ({exc})") from exc
         raise MemoryFileError(
             f"cannot {doing} the exporter's memory {path}: {exc}",
             advice="look at the disk and at the file's owner; what is remembered is kept in the process meanwhile",
         ) from exc
-    except (sqlite3.Error, OSError) as exc:
+    except OSError as exc:
         raise MemoryFileError(f"cannot {doing} the exporter's memory {path}: {exc}") from exc
