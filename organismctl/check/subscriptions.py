@@ -66,6 +66,9 @@ def _pair(
 
 def _values(row: SpanHealth) -> dict[str, Json]:
     return {
+        "node": row.node,
+        "span": row.span,
+        "surface": row.surface,
         "side": row.side,
         "link": row.link,
         "lag_events": row.lag_events,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
@@ -18,6 +20,8 @@ from organismctl.report.interface import FORMATS, Style, render
 from organismctl.report.model import Named, Report
 from organismctl.report.schema import schemas
 from organismctl.report.text import aligned, clean, wrap
+from tests.report.pages import report as report_of
+from tests.report.pages import world
 
 NAMED = Named("acme.settlement", "6e523a5651" + "0" * 54, None, None, "no secret is here")
 ROWS = [
@@ -76,6 +80,13 @@ organismctl_check_exit{organism="acme.settlement",command="check all"} 3
 # HELP organismctl_check_timestamp_seconds Moment of judgement.
 # TYPE organismctl_check_timestamp_seconds gauge
 organismctl_check_timestamp_seconds{organism="acme.settlement",command="check all"} 1795500000.250
+# HELP organismctl_findings Findings by status; accepted ones apart.
+# TYPE organismctl_findings gauge
+organismctl_findings{organism="acme.settlement",command="check all",status="bad"} 2
+organismctl_findings{organism="acme.settlement",command="check all",status="unknown"} 1
+organismctl_findings{organism="acme.settlement",command="check all",status="warn"} 1
+organismctl_findings{organism="acme.settlement",command="check all",status="ok"} 1
+organismctl_findings{organism="acme.settlement",command="check all",status="accepted"} 1
 # HELP organismctl_finding_status 0 ok, 1 warn, 2 unknown, 3 bad.
 # TYPE organismctl_finding_status gauge
 organismctl_finding_status{organism="acme.settlement",code="TICKET-HORIZON",subject="node-a × beta"} 0
@@ -99,6 +110,45 @@ organismctl_ticket_horizon_timestamp_seconds{organism="acme.settlement",node="no
 )
 def test_a_report_looks_like_this(name: str, golden: str) -> None:
     assert render(report(), name, PAGE) == golden
+
+
+SPANS = """\
+# HELP organismctl_ticket_quorum_lost_timestamp_seconds From when fewer than a majority is surely admitted; \
++Inf: never.
+# TYPE organismctl_ticket_quorum_lost_timestamp_seconds gauge
+organismctl_ticket_quorum_lost_timestamp_seconds{organism="acme.settlement",span="beta"} 1798092000
+# HELP organismctl_span_lag_events Events behind. Absent: not known.
+# TYPE organismctl_span_lag_events gauge
+organismctl_span_lag_events{organism="acme.settlement",node="node-a",span="beta",surface="facts"} 0
+organismctl_span_lag_events{organism="acme.settlement",node="node-b",span="beta",surface="facts"} 0
+organismctl_span_lag_events{organism="acme.settlement",node="node-c",span="beta",surface="facts"} 0
+# HELP organismctl_span_lag_seconds Seconds behind. Absent: not known.
+"""
+
+
+def test_a_textfile_tells_lag_and_quorum_per_spanned_member() -> None:
+    assert SPANS in render(report_of(world(well=True)), "prometheus")
+
+
+def test_a_collector_takes_the_file_whatever_remotes_are_called() -> None:
+    """Names that differ only in control characters would be one series twice, and the whole file refused."""
+    rows = [
+        finding("VERSION-SKEW", status, f"a\x1b{sign}b", "x")
+        for sign, status in (("\x01", Status.OK), ("\x02", None))
+    ]
+    text = render(report(rows), "prometheus", PAGE)
+    assert text.count('subject="a\ufffd\ufffdb"') == 1
+    assert 'subject="a\ufffd\ufffdb"} 1\n' in text, "the worse of both stays"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here")
+@pytest.mark.parametrize("well", [True, False])
+def test_promtool_takes_it(well: bool) -> None:
+    made = render(report_of(world(well=well)), "prometheus")
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=made, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_json_is_complete_and_valid() -> None:

@@ -16,7 +16,7 @@ from organismctl.report.text import cells
 from organismctl.report.watch import Look, json_line, lines_text, watch_json
 from organismctl.report.watch_screen import Frame, screen, text
 from tests.check.worlds import NOW_MS
-from tests.report.pages import CHANGE, report, world
+from tests.report.pages import CHANGE, HOSTILE, report, world
 
 
 def look(*, well: bool = False, before: Look | None = None) -> Look:
@@ -26,7 +26,16 @@ def look(*, well: bool = False, before: Look | None = None) -> Look:
     return made
 
 
+WORDS = {
+    "ticket": f"closed with 30403 {HOSTILE}",
+    "theirs": "nothing comes from it to anybody who listens",
+    "unknown": f"no answer within 3 s {HOSTILE}",
+    "none": None,
+}
+"""Reasons of our own: those of the checks are theirs to word."""
 BAD = look()
+for one in BAD["health"]:
+    one["reason"] = WORDS[one["side"]]
 SCREEN = """\
 acme.settlement                                              06:00:00Z  17 s OLD
 identity   fingerprint 2ee8781b7f  group id a6f5356397
@@ -41,14 +50,14 @@ change     20261124T000000Z-acme-1 parked: rotate node-a out, node-d in, waits �
 
   SPANNED MEMBER  NODE    LAG       LAST EVENT  ADMITTED       SIDE
 ! delta/facts     node-a  0         never       ended 1 d ago  ticket
-      its ticket fails at step expired: closed with 30403 �[31mred��<img src=x …
+      closed with 30403 �[31mred��<img src=x onerror=alert(1)>�</script>�2026
 !                 node-b  0         never       in 3 d         their side
-      it answers, and what it says cannot be used: closed with 30403 �[31mred��…
+      nothing comes from it to anybody who listens
 ?                 node-c  unknown   never       ended 4 d ago  not known
       no answer within 3 s �[31mred��<img src=x onerror=alert(1)>�</script>�2026
 ! gamma/facts     node-a  12, 24 s  1 min ago   in 6 d         their side 32 p
 !                 node-b  12, 24 s  1 min ago   in 5 d         their side 32 p
-      subscribed and silent: nothing comes from it to anybody who listens
+      nothing comes from it to anybody who listens
 ?                 node-c  unknown   never       not admitted   not known
       no answer within 3 s �[31mred��<img src=x onerror=alert(1)>�</script>�2026
 ? beta/facts      node-c  unknown   now         in 12 d        not known
