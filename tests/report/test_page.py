@@ -92,7 +92,7 @@ def test_html_holds_no_script_and_asks_for_nothing() -> None:
     assert "closed with 30403 �[31mred" in read.text, "what was told is shown, as text"
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_of_a_remote_becomes_markup(hostile: str) -> None:
     made = json.loads(json.dumps(page(world(well=True))))

@@ -57,7 +57,7 @@ def test_one_screen() -> None:
     golden = SCREEN.replace("FINGERPRIN", world.identity.fingerprint.hex()[:10])
     screen, _, findings = text.partition("findings: ")
     assert screen == golden.replace("GROUPGROUP", world.group_id.hex()[:10])
-    assert "  warn    ONE-HOST committee: 3 processes of one host: replicas=1, tolerance=0" in findings
+    assert "1 warn" in findings.splitlines()[0]
     assert value["committee"]["ledger"]["alike"] is True
 
 

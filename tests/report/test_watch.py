@@ -110,7 +110,7 @@ def test_a_line_of_json_is_one_line_and_the_whole_look() -> None:
     assert json.loads(line) == json.loads(json.dumps(BAD))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(width=st.integers(40, 220), height=st.integers(12, 90), name=st.text(max_size=60))
 def test_no_screen_is_overrun(width: int, height: int, name: str) -> None:
     """Neither by hostile names, nor by many rows; whatever is not shown is counted."""
