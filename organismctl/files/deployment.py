@@ -153,11 +153,12 @@ class Retire:
 
 @dataclass(frozen=True, slots=True)
 class Coalition:
-    """A coalition that the organism belongs to."""
+    """A coalition that the organism belongs to; ``atlas`` is a path, a URL or ``map:STORE@PEERID@HOST:PORT``."""
 
     name: str
     chronicle: str | None = None
     contact: str | None = None
+    atlas: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,25 @@ class SocketAddress(Text):
         return reader.problem(path, show(text), self.allowed)
 
 
+class AtlasPlace(Text):
+    """Where a coalition's Atlas is: a path, a URL, or a mosaik map with an entry point."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a path, a URL (a document, or …/v1/surfaces/NAME/items), or map:STORE@PEERID@HOST:PORT"
+        )
+
+    def read(self, value: Any, path: str, reader: Reader) -> str | Invalid:
+        """See :meth:`Shape.read`."""
+        text = super().read(value, path, reader)
+        if isinstance(text, Invalid) or not text.startswith("map:"):
+            return text
+        place = r"map:[^@\s]+@[0-9a-fA-F]{64}@(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):[0-9]{1,5}"
+        if re.fullmatch(place, text) and 0 < int(text.rpartition(":")[2]) < 65536:
+            return text
+        return reader.problem(path, show(text), "map:STORE@PEERID@HOST:PORT, the peer id in 64 hex")
+
+
 class SecretPath(Text):
     """A path to a file that holds a secret; a value that looks like the secret itself is refused unseen."""
 
@@ -210,6 +229,7 @@ COALITION = Table(
     {
         "name": Field(Label(), "the coalition", required=True),
         "chronicle": Field(Text("a path or a URL"), "its Chronicle"),
+        "atlas": Field(AtlasPlace(), "its Atlas, which holds a card of each member"),
         "contact": Field(Text("an address"), "whom to tell"),
     }
 )

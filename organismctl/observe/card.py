@@ -42,17 +42,24 @@ class Card:
         if self.where is None:
             yield Fact.unseen(KIND, self.span, self._source, "deployment.toml names no card", NOT_ASKED)
             return
+        first = self._once(self.where, self._source)
+        yield first
+        if not first.seen or not is_url(self.where):
+            return
+        again = self._once(self.where, f"{self._source}, asked again")
+        if again.value != first.value:  # it flaps; an equal answer says nothing new
+            yield again
+
+    def _once(self, where: str, source: str) -> Fact:
         begun = time.monotonic()
         try:
-            raw = fetch(self.where, self.timeout_s) if is_url(self.where) else _read(self.where)
-            value = parse_card(raw)
+            value = parse_card(fetch(where, self.timeout_s) if is_url(where) else _read(where))
         except ValueError as exc:
-            yield Fact.unseen(KIND, self.span, self._source, f"{self.where}: {exc}", MALFORMED)
+            return Fact.unseen(KIND, self.span, source, f"{where}: {exc}", MALFORMED)
         except OrganismError as exc:
-            yield Fact.unseen(KIND, self.span, self._source, exc.message, UNREACHABLE)
-        else:
-            took = round((time.monotonic() - begun) * 1000)
-            yield Fact(KIND, self.span, value, self._source, seen_ms=now_ms(), took_ms=took)
+            return Fact.unseen(KIND, self.span, source, exc.message, UNREACHABLE)
+        took = round((time.monotonic() - begun) * 1000)
+        return Fact(KIND, self.span, value, source, seen_ms=now_ms(), took_ms=took)
 
     @property
     def _source(self) -> str:

@@ -194,17 +194,46 @@ def _on_roster(deployment: Deployment, name: str) -> bool:
     return node is not None and node.roster
 
 
-def _cards(organism: LoadedOrganism, deployment: Deployment) -> list[card.Card]:
+def _cards(organism: LoadedOrganism, deployment: Deployment) -> list[Source]:
+    """Each spanned member's own card, and those of the coalitions' Atlases."""
     timeout = deployment.thresholds.probe_timeout_ms / 1000
     sides = {side.name: side for side in deployment.spans}
-    cards = []
+    atlases = list(_atlases(organism, deployment, timeout))
+    cards: list[Source] = []
     for member in organism.config.span:
         side = sides.get(member.name)
         where = side.card if side else None
+        if where is None and atlases:
+            continue  # an Atlas tells of it, or says that it has no card of it
         if where is not None and not card.is_url(where):
             where = str(deployment.resolve(where))
         cards.append(card.Card(member.name, where, timeout))
-    return cards
+    return [*cards, *atlases]
+
+
+def _atlases(organism: LoadedOrganism, deployment: Deployment, timeout_s: float) -> Iterator[Source]:
+    members = {member.name: member.stable_id.hex() for member in organism.config.span}
+    named = [one for one in deployment.coalitions if one.atlas is not None] if members else []
+    if not named:
+        return
+    from organismctl.errors import OrganismError
+    from organismctl.observe.atlas import MAP, Atlas
+
+    for coalition in named:
+        where, seed = coalition.atlas or "", None
+        if where.startswith(MAP):
+            try:
+                seed = observer_of(deployment).seed
+            except OrganismError as exc:
+                source = f"atlas {where}"
+                yield from (
+                    Given(Fact.unseen(card.KIND, name, source, exc.message, OBSERVER)) for name in members
+                )
+                continue
+        elif not card.is_url(where):
+            where = str(deployment.resolve(where))
+        relay = deployment.mosaik.relay
+        yield Atlas(coalition.name, where, members, organism.config.network, relay, seed, timeout_s)
 
 
 def _wire(

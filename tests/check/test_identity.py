@@ -8,7 +8,10 @@ from organismctl.check.finding import Status
 from organismctl.check.run import exit_of
 from organismctl.exits import Exit
 from organismctl.observe.snapshot import MALFORMED, Fact
-from tests.check.worlds import ISSUER_KEY, card, organism, pick, run, unseen
+from tests.check.span_worlds import URL, endpoint, side
+from tests.check.worlds import CONTENT, ISSUER_KEY, NOW_MS, card, organism, pick, run, unseen
+
+ENDPOINT: dict[str, Any] = dict(endpoint().value)  # type: ignore[arg-type]
 
 MRTD = "91" * 48
 
@@ -90,3 +93,34 @@ def test_measurements_match_and_are_never_called_attested() -> None:
     assert row(measurements=[{"mrtd": MRTD}]).summary == "measurements match"
     assert row(measurements=[{"mrtd": "00" * 48}]).status is Status.BAD
     assert row(measurements=[]).status is Status.UNKNOWN
+
+
+def test_a_card_is_held_against_what_its_endpoints_serve() -> None:
+    served = {**ENDPOINT, "fingerprint": "f" * 64}
+    facts = [card(), Fact("span.endpoint", f"beta @ {URL}", served, "endpoint", seen_ms=NOW_MS)]
+    rows = run("identity", facts, deployed=side())
+    assert pick(rows, "SPAN-CARD-CONTRADICTS", "beta").status is Status.BAD
+    row = pick(rows, "SPAN-CONTENT", f"beta @ {URL}")
+    assert (row.status, row.values["moves"]) == (Status.BAD, ["fingerprint", "group_id"])
+    honest = {**ENDPOINT, "fingerprint": CONTENT}
+    facts = [card(), Fact("span.endpoint", f"beta @ {URL}", honest, "endpoint", seen_ms=NOW_MS)]
+    rows = run("identity", facts, deployed=side())
+    assert {row.status for row in rows if row.code in ("SPAN-CARD-CONTRADICTS", "SPAN-CONTENT")} == {
+        Status.OK
+    }
+
+
+def test_a_card_that_hides_its_retirement_lies() -> None:
+    marked = endpoint(marker={"effective_at": "2026-12-01T00:00Z", "replacement": None})
+    rows = run("identity", [card(), marked], deployed=side())
+    assert "has not retired" in pick(rows, "SPAN-CARD-CONTRADICTS", "beta").summary
+
+
+@pytest.mark.parametrize("lost", ["stable_id", "content_hash", "issuance_root", "retired"])
+def test_a_card_that_shrinks_is_unknown_never_ok(lost: str) -> None:
+    whole = card()
+    assert isinstance(whole.value, dict)
+    shrunk = {key: value for key, value in whole.value.items() if key != lost}
+    rows = run("identity", [Fact("span.card", "beta", shrunk, "card", seen_ms=NOW_MS)])
+    assert Status.UNKNOWN in {row.status for row in rows}
+    assert exit_of(rows) is Exit.UNKNOWN
