@@ -93,6 +93,7 @@ docs: $(STAMP) ## Renew completions, command pages and schemas from the code
 	$(BIN)/python -m organismctl.cli.generate docs docs/commands
 	$(BIN)/python -m organismctl.files.jsonschemas docs/schemas
 	$(BIN)/python -m organismctl.report.schema docs/schemas
+	$(BIN)/python -m organismctl.exporter.series docs/metrics.md
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) engine/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov

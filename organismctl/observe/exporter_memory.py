@@ -51,7 +51,8 @@ class ExporterMemory:
         try:
             told = self._ask()
         except OrganismError as exc:
-            reason, cause = exc.message, _cause(exc)
+            cause = _cause(exc)
+            reason = f"no exporter of ours: {exc.message}" if cause == MALFORMED else exc.message
             yield from (Fact.unseen(KIND, one, self._source, reason, cause) for one in self.subjects)
             return
         took = round((time.monotonic() - begun) * 1000)
@@ -72,13 +73,13 @@ class ExporterMemory:
         told = answer.get("memory")
         if answer.get("schema") != SCHEMA or not isinstance(told, dict):
             raise NodeAnswerError(
-                f"{self.url} is no exporter of ours: it tells no memory of schema {SCHEMA}",
+                f"{self.url} tells no memory of schema {SCHEMA}",
                 code="malformed",
                 advice="check [exporter] url in deployment.toml",
             )
         if answer.get("organism") != self.organism:
             raise NodeAnswerError(
-                f"{self.url} is the exporter of another organism",
+                f"{self.url} watches another organism",
                 code="malformed",
                 advice="check [exporter] url in deployment.toml",
             )
