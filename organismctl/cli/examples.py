@@ -219,6 +219,13 @@ HELPS: dict[str, Help] = {
     "export grafana": Help(
         ("organismctl export grafana -o dashboard.json",), "0 written; 1 a file holds problems; 64 usage."
     ),
+    "export systemd": Help(
+        (
+            "organismctl export systemd --only check",
+            "organismctl export systemd --only check --every 5m --user organism -o /etc/systemd/system",
+        ),
+        "0 written; 1 a file holds problems; 64 usage.",
+    ),
     "surface read": Help(
         (
             "organismctl surface read --url http://127.0.0.1:7101 --follow",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import Organism, Output
+from organismctl.cli.judging import DEFAULT_DEADLINE, Organism, Output
 
 if TYPE_CHECKING:
     from organismctl.cli.judging import Subject as Files
@@ -93,6 +94,82 @@ def grafana(*, organism: Organism = None, output: Output = None) -> None:
 
     on, _ = _subject(organism)
     emit(dashboard(on, f"organism-{h(on.organism.encode()).hex()[:10]}"), output)
+
+
+@app.command()
+def systemd(
+    *,
+    organism: Organism = None,
+    only: Annotated[
+        str, typer.Option("--only", metavar="WHAT", help="check: a timer that runs `check all`.")
+    ] = "check",
+    every: Annotated[str, typer.Option("--every", metavar="DURATION", help="From run to run.")] = "1m",
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="DURATION", help="How long one look may take.")
+    ] = DEFAULT_DEADLINE,
+    textfiles: Annotated[
+        Path, typer.Option("--textfiles", metavar="DIR", help="The node exporter's textfile folder.")
+    ] = Path("/var/lib/prometheus/node-exporter"),
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME", help="Who runs it; default: deployment.toml's owner."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="DIR", help="Write both units into this folder; it must exist."
+        ),
+    ] = None,
+) -> None:
+    """Write a service and its timer that keep `check all` in the textfile collector."""
+    from organismctl.cli.judging import seconds
+    from organismctl.cli.output import emit, say
+    from organismctl.errors import UsageError
+    from organismctl.export.systemd_check import Timed, units
+    from organismctl.files.atomic import write_atomic
+
+    if only != "check":
+        raise UsageError(f"--only {only[:40]!r}", advice="there is one so far: check")
+    on, _ = _subject(organism)
+    timed = Timed(
+        organism=on.organism,
+        deployment=on.deployment.path,
+        program=_program(),
+        textfiles=textfiles.absolute(),
+        user=user or _owner(on.deployment.path),
+        every_ms=round(seconds(every, "--every") * 1000),
+        timeout_ms=round(seconds(timeout, "--timeout") * 1000),
+    )
+    made = units(timed)
+    if folder is None:
+        emit("\n".join(f"# /etc/systemd/system/{name}\n{text}" for name, text in made.items()))
+        return
+    for name, text in made.items():
+        write_atomic(folder / name, text.encode(), 0o644)
+        say(f"wrote {folder / name}")
+    say(f"next: systemctl daemon-reload && systemctl enable --now {timed.unit}.timer")
+
+
+def _program() -> Path:
+    """Where this command is."""
+    import shutil
+    import sys
+
+    called = Path(sys.argv[0])
+    found = called if called.name == "organismctl" and called.exists() else shutil.which("organismctl")
+    return Path(found or Path(sys.executable).with_name("organismctl")).absolute()
+
+
+def _owner(path: Path) -> str:
+    """Who owns a file: whoever may read the secrets beside it."""
+    from organismctl.errors import UsageError
+    from organismctl.files.atomic import os_errors
+
+    with os_errors(path, "look at"):
+        try:
+            return path.owner()
+        except KeyError as exc:
+            raise UsageError(f"{path} belongs to nobody whom this host knows", advice="--user NAME") from exc
 
 
 def _subject(organism: str | None) -> tuple[Subject, Files]:
