@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.consequence import CONSEQUENCES
 from organismctl.check.finding import Finding, SourceRef, Status
-from organismctl.check.span_view import ENDPOINT, surface_views
+from organismctl.check.span_reading import surface_views
+from organismctl.check.span_view import ENDPOINT
 from organismctl.check.values import hex_id, items, listed, short, source, table, text
 
 if TYPE_CHECKING:

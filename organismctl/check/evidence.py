@@ -15,8 +15,9 @@ from organismctl.check.span_evidence import (
     retention_of,
     told_gone,
 )
-from organismctl.check.span_view import SurfaceView, count, surface_views
-from organismctl.check.values import duration, items, listed, moment, plural, source, table, text
+from organismctl.check.span_reading import surface_views
+from organismctl.check.span_view import SurfaceView
+from organismctl.check.values import count, duration, items, listed, moment, plural, source, table, text
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope

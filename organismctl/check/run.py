@@ -105,6 +105,7 @@ CHECKS: Mapping[str, Check] = {
                 "ticket.file",
                 "span.endpoint",
                 "exporter.memory",
+                "node.metrics",
                 *WIRE_KINDS,
                 "wire.stream",
             ),

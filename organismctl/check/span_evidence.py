@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from organismctl.check.span_view import count
-from organismctl.check.values import hex_id, items, table, whole
+from organismctl.check.values import count, hex_id, items, table, whole
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.check.span_evidence import lost_at_ms
+from organismctl.check.span_reading import surface_views
 from organismctl.check.span_side import Side, side_of
-from organismctl.check.span_view import NodeSees, SurfaceView, surface_views
+from organismctl.check.span_view import NodeSees, SurfaceView
 from organismctl.check.ticket_matrix import Cell, Matrix, State
 
 if TYPE_CHECKING:

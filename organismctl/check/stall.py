@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, SourceRef, Status
-from organismctl.check.span_view import SUBSCRIPTIONS, count
-from organismctl.check.values import duration, items, listed, moment, source, table, text, whole
+from organismctl.check.span_view import SUBSCRIPTIONS
+from organismctl.check.values import count, duration, items, listed, moment, source, table, text, whole
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, SourceRef, Status
 from organismctl.check.span_health import SpanHealth, health_of, rate_of
+from organismctl.check.span_reading import surface_views
 from organismctl.check.span_rows import surface_rows
 from organismctl.check.span_side import NODE, OBSERVER, OURS, THEIRS, TICKET, gone_reason
-from organismctl.check.span_view import RETIRED, NodeSees, SurfaceView, surface_views
+from organismctl.check.span_view import RETIRED, NodeSees, SurfaceView
 from organismctl.check.stall import stall_rows
 from organismctl.check.values import duration, plural
 

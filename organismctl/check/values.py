@@ -42,6 +42,19 @@ def whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def count(value: object) -> int | None:
+    """A whole number that is not below zero; a remote's other numbers are as good as none."""
+    found = whole(value)
+    return found if found is not None and found >= 0 else None
+
+
+def number(value: object) -> float | None:
+    """A finite number that is not below zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < float("inf") else None
+
+
 def hex_id(value: object) -> str | None:
     """The value when it is an id in 64 hex; lowercase."""
     return _hex_id(value) if isinstance(value, str) and len(value) == _ID_LENGTH else None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from organismctl.check.run import CHECKS, exit_of, run_scope
 from organismctl.check.span_health import SpanHealth, health_of
-from organismctl.check.span_view import SurfaceView, surface_views
+from organismctl.check.span_reading import surface_views
+from organismctl.check.span_view import SurfaceView
 from organismctl.exporter.memory import Clock, Heard, Reading
 from organismctl.observe.exporter_memory import KIND as MEMORY
 from organismctl.observe.snapshot import NOT_ASKED, Fact, Snapshot
@@ -30,6 +31,7 @@ _PREFIX = {
     "node.subscriptions": "subscriptions",
     "node.evidence": "evidence",
     "node.facts": "facts",
+    "node.metrics": "metrics",
     "span.evidence": "pointers",
     "span.card": "card",
     "span.endpoint": "endpoint",

@@ -47,6 +47,7 @@ class Node:
         key: File of its ed25519 seed, or ``None`` away from its host.
         ca: Certificate authority file of its API, or ``None``.
         address: ``HOST:PORT`` of its mosaik endpoint, or ``None``.
+        metrics: mosaik's Prometheus exporter of it, or ``None``.
         tickets: Files of its tickets for our own committee, whose members ``[[acl]]`` admits.
         data: Folder of its ledger and logs, or ``None``.
         executor: ``manual``, ``command`` or ``systemd``.
@@ -64,6 +65,7 @@ class Node:
     key: str | None = None
     ca: str | None = None
     address: str | None = None
+    metrics: str | None = None
     tickets: tuple[str, ...] = ()
     data: str | None = None
     executor: str = "manual"

@@ -150,6 +150,7 @@ NODE = Table(
         "url": Field(_URL, "its node API; absent for an organism that has none"),
         "ca": Field(Text("a path"), "certificate authority of its node API"),
         "address": Field(SocketAddress(), "its mosaik address (QUIC over UDP)"),
+        "metrics": Field(_URL, "mosaik's Prometheus exporter of it, for an organism without a node API"),
         "tickets": Field(
             Strings(Text("a path"), distinct=True), "its tickets for our own committee ([[acl]])", default=()
         ),

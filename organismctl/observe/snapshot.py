@@ -12,6 +12,7 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``node.subscriptions`` | node name | ``subscriptions`` of the node API, and what the next fact waits for |
 | ``node.evidence`` | node name | ``evidence`` of the node API: the newest pointers, and how far they go back |
 | ``node.facts`` | node name | how degraded the newest facts of each surface are |
+| ``node.metrics`` | node name | two samples of mosaik's own exporter: producers and items of each stream |
 | ``ticket.file`` | ``node × span`` | ``node``, ``span``, ``file``; ``class``, ``ticket_id``, ``data``; or ``absent`` |
 | ``span.card`` | span name | the spanned member's published card |
 | ``span.endpoint`` | ``SPAN @ URL`` | how far a spanned member's surfaces have come, and how far back they go |

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organismctl.identity.admission import own_label
-from organismctl.observe import card, exporter_memory, node_api, span_endpoint, span_evidence, ticket_files
+from organismctl.observe import (
+    card,
+    exporter_memory,
+    metrics,
+    node_api,
+    span_endpoint,
+    span_evidence,
+    ticket_files,
+)
 from organismctl.observe.look import Source, Want
 from organismctl.observe.snapshot import OBSERVER, Fact, Snapshot
+from organismctl.observe.span_sources import card_sources, endpoint_sources, metrics_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +35,7 @@ NODE_KINDS = (
 WIRE_KINDS = ("wire.catalog", "wire.peer")
 STREAM_KIND = "wire.stream"
 ALL_KINDS = (
-    *NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, span_endpoint.KIND, span_evidence.KIND,
+    *NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, metrics.KIND, span_endpoint.KIND, span_evidence.KIND,
     exporter_memory.KIND, *WIRE_KINDS, STREAM_KIND,
 )  # fmt: skip
 
@@ -106,9 +115,11 @@ def sources_for(
     if ticket_files.KIND in kinds and (paths := ticket_paths(organism, deployment)):
         sources.append(ticket_files.TicketFiles(paths))
     if card.KIND in kinds:
-        sources += _cards(organism, deployment)
+        sources += card_sources(organism, deployment)
     if span_endpoint.KIND in kinds:
-        sources += _endpoints(organism, deployment)
+        sources += endpoint_sources(organism, deployment)
+    if metrics.KIND in kinds:
+        sources += metrics_sources(deployment, wire or WireLook())
     if exporter_memory.KIND in kinds and deployment.exporter.url is not None:
         subjects = exporter_memory.subjects_of(organism)
         timeout = deployment.thresholds.probe_timeout_ms / 1000
@@ -135,16 +146,6 @@ def _then(
     if not rounds:
         return None
     return lambda snapshot: [source for one in rounds for source in one(snapshot)]
-
-
-def _endpoints(organism: LoadedOrganism, deployment: Deployment) -> Iterator[span_endpoint.SpanEndpoint]:
-    """Each node API of each spanned member whose surfaces we read."""
-    timeout = deployment.thresholds.probe_timeout_ms / 1000
-    for member in organism.config.span:
-        side = deployment.span(member.name)
-        ids = tuple(surface.id for surface in member.surfaces)
-        for url in side.endpoints if side is not None and ids else ():
-            yield span_endpoint.SpanEndpoint(member.name, url, ids, timeout)
 
 
 def node_addresses(deployment: Deployment) -> list[node_api.Address]:
@@ -192,48 +193,6 @@ def ticket_paths(organism: LoadedOrganism, deployment: Deployment) -> list[ticke
 def _on_roster(deployment: Deployment, name: str) -> bool:
     node = deployment.node(name)
     return node is not None and node.roster
-
-
-def _cards(organism: LoadedOrganism, deployment: Deployment) -> list[Source]:
-    """Each spanned member's own card, and those of the coalitions' Atlases."""
-    timeout = deployment.thresholds.probe_timeout_ms / 1000
-    sides = {side.name: side for side in deployment.spans}
-    atlases = list(_atlases(organism, deployment, timeout))
-    cards: list[Source] = []
-    for member in organism.config.span:
-        side = sides.get(member.name)
-        where = side.card if side else None
-        if where is None and atlases:
-            continue  # an Atlas tells of it, or says that it has no card of it
-        if where is not None and not card.is_url(where):
-            where = str(deployment.resolve(where))
-        cards.append(card.Card(member.name, where, timeout))
-    return [*cards, *atlases]
-
-
-def _atlases(organism: LoadedOrganism, deployment: Deployment, timeout_s: float) -> Iterator[Source]:
-    members = {member.name: member.stable_id.hex() for member in organism.config.span}
-    named = [one for one in deployment.coalitions if one.atlas is not None] if members else []
-    if not named:
-        return
-    from organismctl.errors import OrganismError
-    from organismctl.observe.atlas import MAP, Atlas
-
-    for coalition in named:
-        where, seed = coalition.atlas or "", None
-        if where.startswith(MAP):
-            try:
-                seed = observer_of(deployment).seed
-            except OrganismError as exc:
-                source = f"atlas {where}"
-                yield from (
-                    Given(Fact.unseen(card.KIND, name, source, exc.message, OBSERVER)) for name in members
-                )
-                continue
-        elif not card.is_url(where):
-            where = str(deployment.resolve(where))
-        relay = deployment.mosaik.relay
-        yield Atlas(coalition.name, where, members, organism.config.network, relay, seed, timeout_s)
 
 
 def _wire(

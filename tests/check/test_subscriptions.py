@@ -241,3 +241,43 @@ def test_the_exporters_memory_stands_in_for_what_a_node_forgot() -> None:
     kept = memory(by_node={"node-a": {"last_event_ms": NOW_MS - 2000, "link": "live"}})
     rows = span_health(scope([*fresh, kept, endpoint()], loaded=read(), deployed=side()))
     assert (rows[0].last_event_ms, rows[0].dark_periods) == (NOW_MS - 2000, 2.0)
+
+
+def sampled(name: str, producers: float | None, before: float, after: float, gap_ms: int = 1000) -> Fact:
+    """Two samples of mosaik's own exporter of a node."""
+
+    def series(items: float) -> dict[str, Any]:
+        label = BETA_STREAM[:10]
+        some = {} if producers is None else {label: producers}
+        return {
+            "mosaik_streams_consumer_producers": some,
+            "mosaik_streams_consumer_items_received": {label: items},
+        }
+
+    samples: Any = [
+        {"at_ms": NOW_MS - gap_ms, "series": series(before)},
+        {"at_ms": NOW_MS, "series": series(after)},
+    ]
+    return Fact("node.metrics", name, {"samples": samples}, "metrics", seen_ms=NOW_MS)
+
+
+def test_an_organism_without_a_node_api_is_judged_by_its_metrics() -> None:
+    bare = side(url=False, peers=True, endpoints=())
+    there = [door_fact(BETA_DOOR), peer_fact(BETA, streams=[BETA_STREAM])]
+    moving = [sampled(name, 1, 40, 52) for name in NAMES]
+    rows = judged([*moving, *there, heard()], deployed=bare)
+    assert pick(rows, "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").status is Status.OK
+    assert pick(rows, "MEMBER-DARK").status is Status.OK
+    assert pick(rows, "SPAN-LAG", f"node-a × {SUBJECT}").status is Status.UNKNOWN
+    broken = [sampled("node-a", 0, 40, 40), *moving[1:], *there]
+    row = pick(judged(broken, deployed=bare), "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}")
+    assert (row.status, row.values["side"]) == (Status.BAD, "node")
+    silent = [sampled(name, 1, 40, 40, gap_ms=30_000) for name in NAMES]
+    assert pick(judged([*silent, *there], deployed=bare), "MEMBER-DARK").status is Status.BAD
+    short = [sampled(name, 1, 40, 40) for name in NAMES]
+    assert pick(judged([*short, *there], deployed=bare), "MEMBER-DARK").status is Status.UNKNOWN
+    absent = [sampled(name, None, 0, 0) for name in NAMES]
+    assert (
+        pick(judged(absent, deployed=bare), "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").status
+        is Status.UNKNOWN
+    )
