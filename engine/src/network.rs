@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use mosaik::discovery::{Config as DiscoveryConfig, Discovery, SignedPeerEntry};
-use mosaik::iroh::{Endpoint, EndpointAddr, RelayMap, RelayMode, RelayUrl, SecretKey};
+use mosaik::iroh::address_lookup::MemoryLookup;
+use mosaik::iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, SecretKey};
 use mosaik::tickets::Ticket;
 use mosaik::{Digest, Network, PeerId};
 use tokio::net::TcpStream;
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     // last of them is gone.
     network: Mutex<Option<Network>>,
     pub(crate) relay: Option<RelayUrl>,
+    /// What iroh is told of where peers are, for whoever dials them by their id alone: gossip does.
+    addresses: MemoryLookup,
     pub(crate) announce: Duration,
     pub(crate) bootstrap: Mutex<Vec<Peer>>,
     pub(crate) groups: Mutex<Vec<Weak<GroupCell>>>,
@@ -227,7 +230,11 @@ impl Shared {
             Some(peer) => peer.resolve(self.relay.as_ref()).await,
             None => EndpointAddr::new(id),
         };
-        listed.map_or(base.clone(), |address| merge(&base, &address))
+        let ways = listed.map_or(base.clone(), |address| merge(&base, &address));
+        if !ways.is_empty() {
+            self.addresses.add_endpoint_info(ways.clone());
+        }
+        ways
     }
 
     fn set_tickets(&self, tickets: &[([u8; 32], Vec<u8>)]) -> Result<(), Error> {
@@ -320,12 +327,22 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
     }
     let peers =
         config.bootstrap.iter().map(|(id, hosts)| Peer::new(id, hosts)).collect::<Result<Vec<_>, _>>()?;
-    let network = mosaik_network(&config, relay.as_ref(), &peers).await?;
+    let network = mosaik_network(&config, relay.as_ref()).await?;
+    let addresses = MemoryLookup::new();
+    if let Ok(lookup) = network.local().endpoint().address_lookup() {
+        // With a relay of its own the site needs no internet: asking iroh's name service there would hold up
+        // every first dial for seconds, and tell a stranger where this node is.
+        if relay.is_some() {
+            lookup.clear();
+        }
+        lookup.add(addresses.clone());
+    }
     let shared = Arc::new(Shared {
         id: *network.network_id(),
         peer_id: network.local().id(),
         network: Mutex::new(Some(network)),
         relay,
+        addresses,
         announce: config.announce,
         bootstrap: Mutex::new(peers),
         groups: Mutex::default(),
@@ -340,21 +357,14 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
     Ok(Node { shared })
 }
 
-async fn mosaik_network(
-    config: &NodeConfig,
-    relay: Option<&RelayUrl>,
-    peers: &[Peer],
-) -> Result<Network, Error> {
-    let mut known = Vec::new();
-    for peer in peers {
-        known.push(peer.resolve(relay).await);
-    }
-    let mut discovery =
-        DiscoveryConfig::builder().with_announce_interval(config.announce).with_bootstrap(known);
+/// Peers to start from are left to the keeper: mosaik would dial them by their ids before iroh is told where
+/// they are.
+async fn mosaik_network(config: &NodeConfig, relay: Option<&RelayUrl>) -> Result<Network, Error> {
+    let mut discovery = DiscoveryConfig::builder().with_announce_interval(config.announce);
     if relay.is_some() {
         discovery = discovery.no_dht_bootstrap();
     }
-    let mode = relay.map_or(RelayMode::Default, |url| RelayMode::Custom(RelayMap::from(url.clone())));
+    let mode = relay.map_or(RelayMode::Default, |url| RelayMode::Custom(relay_map(url)));
     Network::builder(Digest::from_bytes(config.network))
         .with_secret_key(SecretKey::from_bytes(&config.secret_key))
         .with_relay_mode(mode)
@@ -363,6 +373,15 @@ async fn mosaik_network(
         .build()
         .await
         .map_err(|error| Error::failed(format!("the network could not be started: {error}")))
+}
+
+/// A relay without TLS speaks no QUIC: asking it for our address over QUIC would hold up each start for 3 s.
+fn relay_map(url: &RelayUrl) -> RelayMap {
+    let mut relay = RelayConfig::from(url.clone());
+    if url.scheme() == "http" {
+        relay.quic = None;
+    }
+    RelayMap::from(relay)
 }
 
 fn binds(texts: &[String]) -> Result<BTreeSet<SocketAddr>, Error> {

@@ -28,7 +28,7 @@ from organismctl.committee.carrier.mosaik_engine import (
 from organismctl.errors import OrganismError
 
 START_S = 30.0
-GRACE_S = 1.5
+GRACE_S = 0.5
 WAIT_S = 0.5
 BATCH = 1000
 AHEAD = 4
