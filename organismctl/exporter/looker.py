@@ -3,9 +3,10 @@
 Invariants:
     1. A sweep asks every source at once and waits for single answers alone, so that it takes no longer than the
        slowest of them: what a second round would ask is asked by what the last sweep saw.
-    2. What needs several answers of one host in a row (a surface's ends, facts, evidence upstream) goes on beside the
-       sweeps, never twice at a time. A sweep takes the last such look that ended, with the times at which its facts
-       were seen; one that is too old is dropped, so that what it told disappears.
+    2. What needs several answers of one host in a row (a surface's ends, facts, cards and an Atlas, evidence upstream)
+       goes on beside the sweeps, never twice at a time. A sweep takes the last such look that ended, with the times at
+       which its facts were seen; one that is too old is dropped, so that what it told disappears. Only the first
+       sweep waits for it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from organismctl.exporter.sweep import Look, Watched, judge
-from organismctl.observe import exporter_memory, node_api, span_endpoint, span_evidence
+from organismctl.observe import card, exporter_memory, node_api, span_endpoint, span_evidence
 from organismctl.observe.look import Source, now_ms, observe
 from organismctl.observe.snapshot import Fact, Snapshot
 from organismctl.observe.sources import ALL_KINDS, STREAM_KIND, sources_for
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     from organismctl.exporter.memory_file import Key
     from organismctl.observe.sources import WireLook
 
-SEVERAL = frozenset({span_endpoint.KIND, node_api.FACTS})
+SEVERAL = frozenset({span_endpoint.KIND, node_api.FACTS, "node.metrics"})
 """Kinds that need several answers of one host in a row."""
-SINGLE = frozenset(ALL_KINDS) - SEVERAL - {span_evidence.KIND, exporter_memory.KIND, STREAM_KIND}
+CARDS = frozenset({card.KIND})
+"""Cards are asked twice, and an Atlas may be a group that has to be joined."""
+SINGLE = frozenset(ALL_KINDS) - SEVERAL - CARDS - {span_evidence.KIND, exporter_memory.KIND, STREAM_KIND}
 """Kinds of a sweep; its own memory is put in without asking, streams only where listening was asked for."""
+CARD_SWEEPS = 4
+"""Sweeps between two looks at cards."""
 EVIDENCE_SWEEPS = 20
 """Sweeps between two looks at evidence upstream: it asks for pages of items."""
 KEPT = 3
@@ -74,6 +79,11 @@ class Beside:
         self._thread = threading.Thread(target=self._look, args=(sources,), name="beside", daemon=True)
         self._thread.start()
 
+    def wait(self, seconds: float) -> None:
+        """Wait for the one that is under way, but no longer than so."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def facts(self) -> tuple[Fact, ...]:
         """What the last one told; nothing when it is too old."""
         if self._ended is None:
@@ -101,6 +111,7 @@ class Looker:
         patience = PATIENCE * deadline_s
         self._beside = (
             Beside(_several, every_s, patience),
+            Beside(_cards, CARD_SWEEPS * every_s, patience),
             Beside(_evidence, EVIDENCE_SWEEPS * every_s, patience),
         )
 
@@ -113,10 +124,13 @@ class Looker:
             surfaces: What is remembered of each surface.
         """
         begun = time.monotonic()
+        first = self._last is None
         snapshot = self._round(watched, wire)
         self._last = snapshot
         for one in self._beside:
             one.begin(watched, snapshot)
+        for one in self._beside if first else ():
+            one.wait(max(begun + self._deadline_s - time.monotonic(), 0.0))
         beside = tuple(fact for one in self._beside for fact in one.facts())
         whole = replace(snapshot, facts=snapshot.facts + beside)
         return judge(watched, whole, surfaces, now_ms(), time.monotonic() - begun)
@@ -133,6 +147,10 @@ class Looker:
 
 def _several(watched: Watched, _last: Snapshot) -> Sequence[Source]:
     return sources_for(SEVERAL, watched.organism, watched.deployment).sources
+
+
+def _cards(watched: Watched, _last: Snapshot) -> Sequence[Source]:
+    return sources_for(CARDS, watched.organism, watched.deployment).sources
 
 
 def _evidence(watched: Watched, last: Snapshot) -> Sequence[Source]:

@@ -91,7 +91,7 @@ class MemoryFile:
         """Move the file aside and begin a new one."""
         with suppress(AttributeError, sqlite3.Error):
             self._db.close()
-        self.moved = f"{_move_aside(self.path, now_ms)}: {why}"
+        self.moved = f"{move_aside(self.path, now_ms)}: {why}"
         self.begun_ms = now_ms
         self._db = self._open()
 
@@ -102,7 +102,7 @@ class MemoryFile:
             MemoryDamagedError: The file was damaged while it was open.
             MemoryFileError: The disk takes nothing.
         """
-        with _translated(self.path, "write"), self._db:
+        with translated(self.path, "write"), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "INSERT INTO surface VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
@@ -129,7 +129,7 @@ class MemoryFile:
             self._db.executemany(f"DELETE FROM {table} WHERE {first} = ? AND {second} = ?", gone)  # noqa: S608
 
     def _open(self) -> sqlite3.Connection:
-        with _translated(self.path, "open"):
+        with translated(self.path, "open"):
             if not self.path.exists():
                 self.path.touch(mode=0o600)
             # The sweeping thread is not the one that opened it; only one at a time uses it.
@@ -160,7 +160,7 @@ class MemoryFile:
             raise MemoryDamagedError("it is a corrupt database")
 
     def _load(self) -> None:
-        with _translated(self.path, "read"):
+        with translated(self.path, "read"):
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
             bodies = self._db.execute("SELECT span, surface, body FROM surface").fetchall()
             since = self._db.execute("SELECT kind, subject, state, since_ms FROM since").fetchall()
@@ -208,7 +208,7 @@ def _numbers(*values: object) -> None:
         raise TypeError("not a number that was written")
 
 
-def _move_aside(path: Path, now_ms: int) -> Path:
+def move_aside(path: Path, now_ms: int) -> Path:
     """Rename a damaged file and what belongs to it; the new name."""
     stamp = datetime.fromtimestamp(now_ms / 1000, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
     names = (f"{path.name}.damaged-{stamp}{'' if not number else f'-{number}'}" for number in count())
@@ -224,7 +224,7 @@ def _move_aside(path: Path, now_ms: int) -> Path:
 
 
 @contextmanager
-def _translated(path: Path, doing: str) -> Iterator[None]:
+def translated(path: Path, doing: str) -> Iterator[None]:
     """The one seam to SQLite's errors."""
     try:
         yield

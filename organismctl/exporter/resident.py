@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from organismctl.errors import InputError, OrganismError, RefusedError
 from organismctl.exporter.looker import Looker
+from organismctl.exporter.history import History
 from organismctl.exporter.memory_file import MemoryFile
 from organismctl.exporter.page import Page, stale_page
 from organismctl.exporter.samples import Sample, look_samples
@@ -131,12 +132,14 @@ class Exporter(Generic[W]):
         self.name = files.watched.organism.config.name
         file = MemoryFile(settings.memory, self.name, now_ms())
         self.state = State(file, say)
+        self.lags = History(settings.memory.with_name(f"{settings.memory.name}.history"), now_ms(), say)
         self._page = stale_page(self.name, now_ms())
         self._swept: float | None = None
         try:
-            self.server = Server(settings.listen, self.page, self.memory, self.healthy)
+            self.server = Server(settings.listen, self.page, self.memory, self.healthy, self.history)
         except OrganismError:
             self.state.close()
+            self.lags.close()
             raise
 
     def run(self) -> None:
@@ -155,6 +158,7 @@ class Exporter(Generic[W]):
         self.stopped.set()
         self.server.close()
         self.state.close()
+        self.lags.close()
 
     def sweep(self) -> None:
         """One sweep; a stop that comes during it drops what it would have told."""
@@ -164,6 +168,7 @@ class Exporter(Generic[W]):
         if look is None:
             return
         sources = self.state.take(look, files_ok=self._files.ok)
+        self.lags.note(self.state.surfaces, look.at_ms)
         samples = [*look_samples(look, self.state.surfaces, self.state.since), *self._own(look, sources)]
         self._page = Page(self.name, samples, look.at_ms)
         self._swept = time.monotonic()
@@ -210,6 +215,14 @@ class Exporter(Generic[W]):
         """What is remembered, with the moments at which it was told: true however old the last sweep is."""
         told = {f"{span}/{surface}": one.as_json() for (span, surface), one in self.state.surfaces.items()}
         return {"schema": SCHEMA, "organism": self.name, "now_ms": now_ms(), "memory": told}
+
+    def history(self) -> dict[str, Any]:
+        """How the lag went over the last day; empty where it cannot be read."""
+        try:
+            told = self.lags.told()
+        except OrganismError:
+            told = {}
+        return {"schema": SCHEMA, "organism": self.name, "now_ms": now_ms(), "history": told}
 
     def healthy(self) -> tuple[bool, str]:
         """Whether it sweeps."""

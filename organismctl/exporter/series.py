@@ -60,7 +60,7 @@ SERIES: tuple[Series, ...] = (
         "source",
         "1 when the source answered at the last sweep, 0 when it did not; the series that it feeds are then absent. "
         "`exporter` is 0 when the last sweep is too old, and then everything else is absent.",
-        "4 × nodes + 3 × spanned members + entry points + 4",
+        "5 × nodes + 3 × spanned members + entry points + 4",
     ),
     _gauge("up_since_timestamp_seconds", "source", "Since when the source is up, or down.", "as organism_up"),
     Series(
@@ -175,11 +175,10 @@ def page() -> str:
         "`what` is one of " + ", ".join(f"`{one}`" for one in DRIFTS) + ".",
         "`kind` is one of " + ", ".join(f"`{one}`" for one in CHANGES) + ".",
         "",
-        "`source` is `exporter`, `files` (organism.toml and what belongs to it), `memory` (the exporter's own file),",
-        "`tickets` (ticket files); of a node `node/NAME`, `subscriptions/NAME`, `evidence/NAME`,",
-        "`facts/NAME`; of a spanned member `card/SPAN`, `endpoint/SPAN` (any of its node APIs), `pointers/SPAN` (our",
-        "evidence, looked up there); or",
-        "`wire/HOST:PORT`, an entry point of mosaik's network.",
+        "`source` is `exporter`, `files` (organism.toml and what belongs to it), `memory` (the exporter's own file) or",
+        "`tickets` (ticket files); of a node `node/NAME`, `subscriptions/NAME`, `evidence/NAME`, `facts/NAME` or",
+        "`metrics/NAME`; of a spanned member `card/SPAN`, `endpoint/SPAN` (any of its node APIs) or `pointers/SPAN`",
+        "(our evidence, looked up there); or `wire/HOST:PORT`, an entry point of mosaik's network.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The exporter's HTTP server: three pages, read-only, bounded in connections and in time for each.
+"""The exporter's HTTP server: four pages, read-only, bounded in connections and in time for each.
 
 What it tells holds no secret and no ticket; what it is asked is never more than a path and an Accept header.
 """
@@ -57,13 +57,14 @@ class Address:
 
 
 class Server:
-    """Serves what three functions give; see the module.
+    """Serves what four functions give; see the module.
 
     Args:
         address: Where to listen.
         page: The present page.
         memory: What ``/v1/memory`` tells.
         healthy: Whether the exporter sweeps, and one line on it.
+        history: What ``/v1/history`` tells.
 
     Attributes:
         address: Where it listens, with the port that it got.
@@ -78,8 +79,9 @@ class Server:
         page: Callable[[], Page],
         memory: Callable[[], Mapping[str, Json]],
         healthy: Callable[[], tuple[bool, str]],
+        history: Callable[[], Mapping[str, Json]] = dict,
     ) -> None:
-        handler = _handler(page, memory, healthy)
+        handler = _handler(page, {"/v1/memory": memory, "/v1/history": history}, healthy)
         kind = _Server6 if ":" in address.host else _Server
         try:
             self._http = kind((address.host, address.port), handler)
@@ -138,7 +140,7 @@ class _Server6(_Server):
 
 def _handler(
     page: Callable[[], Page],
-    memory: Callable[[], Mapping[str, Json]],
+    documents: Mapping[str, Callable[[], Mapping[str, Json]]],
     healthy: Callable[[], tuple[bool, str]],
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -173,12 +175,12 @@ def _handler(
             if path == "/metrics":
                 kind = chosen_type(self.headers.get("accept", ""))
                 return 200, kind, page().body(kind)
-            if path == "/v1/memory":
-                return 200, "application/json", json.dumps(memory()).encode()
+            if path in documents:
+                return 200, "application/json", json.dumps(documents[path]()).encode()
             if path == "/-/healthy":
                 well, line = healthy()
                 return 200 if well else 503, "text/plain; charset=utf-8", (line + "\n").encode()
-            text = "/metrics, /v1/memory and /-/healthy are served\n"
+            text = "/metrics, /v1/memory, /v1/history and /-/healthy are served\n"
             return 404, "text/plain; charset=utf-8", text.encode()
 
     return Handler

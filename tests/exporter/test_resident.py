@@ -103,21 +103,29 @@ def test_files_are_read_again_and_bad_ones_show(made: Made, place: Path) -> None
     assert 'node="node-a"' not in made.page()
 
 
-def test_a_card_that_goes_takes_its_series_and_says_since_when(made: Made, place: Path) -> None:
+def test_a_card_that_goes_takes_its_series_and_says_since_when(place: Path) -> None:
     card = place / "beta.json"
     card.write_text(json.dumps({"stable_id": "0" * 64, "retired": None}))
-    made.exporter.sweep()
-    assert (
-        'organism_identity_drift{organism="acme.settlement",span="beta",what="stable_id"} 1.0' in made.page()
-    )
-    assert 'source="card/beta"} 1.0' in made.page()
-    card.unlink()
-    made.exporter.sweep()
-    assert "organism_identity_drift{" not in made.page()
-    assert 'organism_up{organism="acme.settlement",source="card/beta"} 0.0' in made.page()
-    assert 'organism_up_since_timestamp_seconds{organism="acme.settlement",source="card/beta"}' in made.page()
-    # Since when it drifted is remembered while nobody can see it.
-    assert ("drift", "beta/stable_id") in made.exporter.state.since
+    made = Made(place, every_s=0.05)
+
+    def told(text: str) -> str | None:
+        made.exporter.sweep()
+        page = made.page()
+        return page if text in page else None
+
+    try:
+        page = told('organism_up{organism="acme.settlement",source="card/beta"} 1.0')
+        assert page is not None, "the first sweep waits for cards"
+        assert 'organism_identity_drift{organism="acme.settlement",span="beta",what="stable_id"} 1.0' in page
+        card.unlink()
+        down = 'organism_up{organism="acme.settlement",source="card/beta"} 0.0'
+        page = wait_for("the card is missed", lambda: told(down))
+        assert "organism_identity_drift{" not in page
+        assert 'organism_up_since_timestamp_seconds{organism="acme.settlement",source="card/beta"}' in page
+        # Since when it drifted is remembered while nobody can see it.
+        assert made.exporter.state.since["drift", "beta/stable_id"][0] == 1
+    finally:
+        made.exporter.close()
 
 
 def test_a_defect_in_a_sweep_shows_as_down_and_the_next_one_tries(
