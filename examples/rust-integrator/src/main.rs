@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use organismctl_engine::mosaik::discovery::Config as DiscoveryConfig;
-use organismctl_engine::mosaik::iroh::{EndpointAddr, RelayMap, RelayMode, RelayUrl};
+use organismctl_engine::mosaik::iroh::{EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl};
 use organismctl_engine::mosaik::streams::Consumer;
 use organismctl_engine::mosaik::{Network, NetworkId, PeerId, StreamId};
 use organismctl_engine::{Item, SurfaceItem};
@@ -49,11 +49,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn start(options: &Options) -> Result<Network, Box<dyn Error>> {
     let builder = Network::builder(options.network);
     let Some(relay) = &options.relay else { return Ok(builder.build().await?) };
-    // A site without internet: its own relay, and no search in the public DHT.
+    // A site without internet: its own relay (which speaks no QUIC), no search in the public DHT, and no
+    // questions to iroh's name service, which would hold up each dial for seconds.
+    let relay = RelayConfig { url: relay.clone(), quic: None };
     let builder = builder
-        .with_relay_mode(RelayMode::Custom(RelayMap::from(relay.clone())))
+        .with_relay_mode(RelayMode::Custom(RelayMap::from(relay)))
         .with_discovery(DiscoveryConfig::builder().no_dht_bootstrap());
-    Ok(builder.build().await?)
+    let network = builder.build().await?;
+    network.local().endpoint().address_lookup()?.clear();
+    Ok(network)
 }
 
 /// Exchanges catalogs with a node of the organism; one of several attempts may time out.
