@@ -80,11 +80,12 @@ def seen(
     from organismctl.check.run import CHECKS, kinds_of
     from organismctl.cli.check import kept
     from organismctl.cli.judging import now_ms, parse_at, take_look
-    from organismctl.observe.exporter_memory import KIND
+    from organismctl.observe.exporter_history import KIND as HISTORY
+    from organismctl.observe.exporter_memory import KIND as MEMORY
 
     if from_ is not None:
         snapshot = kept(from_, subject)
         return snapshot, parse_at(at, snapshot.taken_ms)
     moment = parse_at(at, 0)
-    snapshot = take_look(subject, kinds_of(CHECKS) | {KIND}, timeout, wire=wire)
+    snapshot = take_look(subject, kinds_of(CHECKS) | {MEMORY, HISTORY}, timeout, wire=wire)
     return snapshot, moment if at is not None else now_ms()

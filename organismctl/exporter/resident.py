@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from organismctl.errors import InputError, OrganismError, RefusedError
-from organismctl.exporter.looker import Looker
 from organismctl.exporter.history import History
+from organismctl.exporter.looker import Looker
 from organismctl.exporter.memory_file import MemoryFile
 from organismctl.exporter.page import Page, stale_page
 from organismctl.exporter.samples import Sample, look_samples

@@ -49,9 +49,9 @@ class ExporterMemory:
         """See :meth:`organismctl.observe.look.Source.look`."""
         begun = time.monotonic()
         try:
-            told = self._ask()
+            told = ask(self.url, PATH, "memory", self.organism, self.timeout_s)
         except OrganismError as exc:
-            cause = _cause(exc)
+            cause = cause_of(exc)
             reason = f"no exporter of ours: {exc.message}" if cause == MALFORMED else exc.message
             yield from (Fact.unseen(KIND, one, self._source, reason, cause) for one in self.subjects)
             return
@@ -63,27 +63,6 @@ class ExporterMemory:
             else:
                 reason = "the exporter does not know it" if value is None else "its memory of it is malformed"
                 yield Fact.unseen(KIND, subject, self._source, reason, MALFORMED)
-
-    def _ask(self) -> Mapping[str, Any]:
-        from organismctl.committee.client import NodeAnswerError
-        from organismctl.observe.node_client import LookingClient
-
-        with LookingClient(self.url, timeout=self.timeout_s) as client:
-            answer = client.document(PATH, MAX_ANSWER)
-        told = answer.get("memory")
-        if answer.get("schema") != SCHEMA or not isinstance(told, dict):
-            raise NodeAnswerError(
-                f"{self.url} tells no memory of schema {SCHEMA}",
-                code="malformed",
-                advice="check [exporter] url in deployment.toml",
-            )
-        if answer.get("organism") != self.organism:
-            raise NodeAnswerError(
-                f"{self.url} watches another organism",
-                code="malformed",
-                advice="check [exporter] url in deployment.toml",
-            )
-        return told
 
     @property
     def _source(self) -> str:
@@ -97,7 +76,42 @@ def subjects_of(organism: LoadedOrganism) -> tuple[str, ...]:
     )
 
 
-def _cause(exc: OrganismError) -> str:
+def ask(url: str, path: str, key: str, organism: str, timeout_s: float) -> Mapping[str, Any]:
+    """One of an exporter's documents.
+
+    Args:
+        url: The exporter's address.
+        path: The document's path.
+        key: Under which key it has what is wanted, by ``SPAN/SURFACE``.
+        organism: Whose it must be.
+        timeout_s: Seconds for the answer.
+
+    Raises:
+        OrganismError: Nobody answers there, or something else does.
+    """
+    from organismctl.committee.client import NodeAnswerError
+    from organismctl.observe.node_client import LookingClient
+
+    with LookingClient(url, timeout=timeout_s) as client:
+        answer = client.document(path, MAX_ANSWER)
+    told = answer.get(key)
+    if answer.get("schema") != SCHEMA or not isinstance(told, dict):
+        raise NodeAnswerError(
+            f"{url} is no exporter of ours: it tells no {key} of schema {SCHEMA}",
+            code="malformed",
+            advice="check [exporter] url in deployment.toml",
+        )
+    if answer.get("organism") != organism:
+        raise NodeAnswerError(
+            f"{url} is the exporter of another organism",
+            code="malformed",
+            advice="check [exporter] url in deployment.toml",
+        )
+    return told
+
+
+def cause_of(exc: OrganismError) -> str:
+    """The kind of reason why an exporter's document is not there, for a fact."""
     from organismctl.committee.client import NodeAccessError, NodeError
 
     if isinstance(exc, NodeAccessError):

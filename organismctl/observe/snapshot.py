@@ -17,6 +17,7 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``span.card`` | span name | the spanned member's published card |
 | ``span.endpoint`` | ``SPAN @ URL`` | how far a spanned member's surfaces have come, and how far back they go |
 | ``span.evidence`` | ``SPAN/SURFACE`` | which of the ledger's pointers still resolve upstream |
+| ``exporter.history`` | ``SPAN/SURFACE`` | how the lag went over a day, as a resident exporter kept it |
 | ``exporter.memory`` | ``SPAN/SURFACE`` | what a resident exporter remembers of it |
 | ``wire.catalog`` | ``PEERID@HOST:PORT`` | what an entry point told, and what of it did not prove |
 | ``wire.peer`` | peer id | a peer's newest signed entry, tickets included, and who told it |

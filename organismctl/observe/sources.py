@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from organismctl.identity.admission import own_label
 from organismctl.observe import (
     card,
+    exporter_history,
     exporter_memory,
     metrics,
     node_api,
@@ -36,7 +37,7 @@ WIRE_KINDS = ("wire.catalog", "wire.peer")
 STREAM_KIND = "wire.stream"
 ALL_KINDS = (
     *NODE_KINDS, node_api.DIGEST, ticket_files.KIND, card.KIND, metrics.KIND, span_endpoint.KIND, span_evidence.KIND,
-    exporter_memory.KIND, *WIRE_KINDS, STREAM_KIND,
+    exporter_memory.KIND, exporter_history.KIND, *WIRE_KINDS, STREAM_KIND,
 )  # fmt: skip
 
 
@@ -120,14 +121,22 @@ def sources_for(
         sources += endpoint_sources(organism, deployment)
     if metrics.KIND in kinds:
         sources += metrics_sources(deployment, wire or WireLook())
-    if exporter_memory.KIND in kinds and deployment.exporter.url is not None:
-        subjects = exporter_memory.subjects_of(organism)
-        timeout = deployment.thresholds.probe_timeout_ms / 1000
-        sources.append(
-            exporter_memory.ExporterMemory(deployment.exporter.url, organism.config.name, subjects, timeout)
-        )
+    sources += _exporter(kinds, organism, deployment)
     sources += _wire(kinds, organism, deployment, wire or WireLook())
     return Looks(sources, _then(kinds, organism, deployment, addresses))
+
+
+def _exporter(kinds: Collection[str], organism: LoadedOrganism, deployment: Deployment) -> Iterator[Source]:
+    """What a resident exporter is asked, where deployment.toml names one."""
+    url, name = deployment.exporter.url, organism.config.name
+    if url is None:
+        return
+    subjects = exporter_memory.subjects_of(organism)
+    timeout = deployment.thresholds.probe_timeout_ms / 1000
+    if exporter_memory.KIND in kinds:
+        yield exporter_memory.ExporterMemory(url, name, subjects, timeout)
+    if exporter_history.KIND in kinds:
+        yield exporter_history.ExporterHistory(url, name, subjects, timeout)
 
 
 def _then(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from organismctl.identity.config import Json
     from organismctl.observe.snapshot import Fact
 
-KIND = "exporter.memory"
+MEMORY, HISTORY = "exporter.memory", "exporter.history"
 MAX_POINTS = 512
 """Most points of one line; an exporter that sends more is cut to its newest."""
 MAX_NODES = 64
@@ -28,19 +28,22 @@ Series = dict[str, Any]
 def history_json(scope: Scope) -> list[Series]:
     """A row per surface that organism.toml reads: what is remembered of it, or why nothing is."""
     return [
-        _series(member.name, surface.name, scope.snapshot.get(KIND, f"{member.name}/{surface.name}"))
+        _series(scope, member.name, surface.name)
         for member in scope.organism.config.span
         for surface in member.surfaces
     ]
 
 
-def _series(span: str, surface: str, fact: Fact | None) -> Series:
-    value = table(fact.value) if fact is not None and fact.seen else {}
-    lines = _lines(table(value.get("by_node")))
+def _series(scope: Scope, span: str, surface: str) -> Series:
+    memory = scope.snapshot.get(MEMORY, f"{span}/{surface}")
+    history = scope.snapshot.get(HISTORY, f"{span}/{surface}")
+    value = table(memory.value) if memory is not None and memory.seen else {}
+    told = table(history.value) if history is not None and history.seen else {}
+    lines = _lines(table(told.get("by_node")))
     return {
         "span": span,
         "surface": surface,
-        "reason": _reason(fact, lines),
+        "reason": _reason(history, lines),
         "watched_since_ms": whole(value.get("watched_since_ms")),
         "last_event_ms": whole(value.get("last_event_ms")),
         "dark_since_ms": whole(value.get("dark_since_ms")),
@@ -59,7 +62,7 @@ def _reason(fact: Fact | None, lines: list[dict[str, Any]]) -> str | None:
 def _lines(by_node: Mapping[str, Json]) -> list[dict[str, Any]]:
     found = []
     for node in sorted(by_node)[:MAX_NODES]:
-        points = _points(table(by_node[node]).get("history"))
+        points = _points(by_node[node])
         if points:
             found.append({"node": node, "points": points})
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from organismctl.check.values import duration, moment
@@ -225,13 +226,16 @@ def sample(index: int) -> str:
 
 
 def _segments(points: Sequence[Sequence[Any]], column: int, window: Window, top: float) -> Iterator[str]:
-    """Runs of known points; a lone one becomes a dot."""
+    """Runs of known points; a lone one becomes a dot, and a time without any is no line."""
+    steps = sorted(after[0] - before[0] for before, after in pairwise(points))
+    longest = 3 * steps[len(steps) // 2] if steps else 0
     run: list[str] = []
-    for point in [*points, (0, None, None)]:
-        value = point[column]
-        if value is not None:
-            run.append(f"{window.x(point[0]) * 10:.1f},{119 - 116 * min(value / top, 1.0):.1f}")
-            continue
-        if run:
+    last = points[0][0] if points else 0
+    for at, *values in [*points, (0, None, None)]:
+        value = values[column - 1]
+        if run and (value is None or at - last > longest):
             yield " ".join(run if len(run) > 1 else run * 2)
-        run = []
+            run = []
+        if value is not None:
+            run.append(f"{window.x(at) * 10:.1f},{119 - 116 * min(value / top, 1.0):.1f}")
+        last = at

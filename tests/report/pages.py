@@ -71,7 +71,7 @@ def _subscriptions(node: str) -> Fact:
     return Fact("node.subscriptions", node, {"subscriptions": rows}, f"node-api {node}", seen_ms=NOW_MS)
 
 
-def _memory() -> Fact:
+def _memory() -> list[Fact]:
     """A day of beta's lag: quiet, a hole, a hill, and down again."""
     by_node = {}
     for number, node in enumerate(NAMES):
@@ -79,12 +79,16 @@ def _memory() -> Fact:
         for step in range(144):
             lag = max(0, 60 - abs(step - 90 - 8 * number)) if step > 40 else step % (3 + number)
             history.append([NOW_MS - (144 - step) * 600_000, None if 20 < step < 30 else lag, None])
-        by_node[node] = {"last_event_ms": NOW_MS - 900, "history": history}
+        by_node[node] = history
     value: dict[str, Any] = {
         "watched_since_ms": NOW_MS - 144 * 600_000, "last_event_ms": NOW_MS - 900, "dark_since_ms": None,
-        "events": 90_000, "rate_per_s": 1.0, "last_position": 40, "by_node": by_node,
+        "events": 90_000, "rate_per_s": 1.0, "last_position": 40, "by_node": {},
     }  # fmt: skip
-    return Fact("exporter.memory", "beta/facts", value, "exporter http://127.0.0.1:9560", seen_ms=NOW_MS)
+    where = "exporter http://127.0.0.1:9560"
+    return [
+        Fact("exporter.memory", "beta/facts", value, where, seen_ms=NOW_MS),
+        Fact("exporter.history", "beta/facts", {"by_node": by_node}, where, seen_ms=NOW_MS),
+    ]
 
 
 def world(*, well: bool = False, name: str = "acme.settlement") -> Scope:
@@ -112,8 +116,10 @@ def world(*, well: bool = False, name: str = "acme.settlement") -> Scope:
                 file_fact(node, ticket(node, days=left, issued_at_s=None) if left is not None else None, span)
                 for node, left in zip(NAMES, days, strict=True)
             ]
-        facts += [*map(_subscriptions, NAMES), _memory()]
-        facts.append(unseen("exporter.memory", "gamma/facts", reason="the exporter does not know it"))
+        facts += [*map(_subscriptions, NAMES), *_memory()]
+        facts.append(
+            unseen("exporter.history", "gamma/facts", reason="the exporter has no history of it yet")
+        )
     return make_scope(
         loaded, Snapshot(NOW_MS, tuple(facts)), side, lock(organism()), NOW_MS, secret_hash=SECRET_HASH
     )

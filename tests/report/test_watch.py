@@ -60,7 +60,7 @@ change     20261124T000000Z-acme-1 parked: rotate node-a out, node-d in, waits â
       nothing comes from it to anybody who listens
 ?                 node-c  unknown   never       not admitted   not known
       no answer within 3 s ï¿½[31mredï¿½ï¿½<img src=x onerror=alert(1)>ï¿½</script>ï¿½2026
-? beta/facts      node-c  unknown   now         in 12 d        not known
+? beta/facts      node-c  unknown   never       in 12 d        not known
       no answer within 3 s ï¿½[31mredï¿½ï¿½<img src=x onerror=alert(1)>ï¿½</script>ï¿½2026
                   node-a  0         now         in 30 d        well
                   node-b  0         now         in 21 d        well
