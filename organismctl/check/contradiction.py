@@ -7,7 +7,7 @@ can say; that they differ is a fault by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
@@ -25,18 +25,30 @@ if TYPE_CHECKING:
 _REGISTERS = ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3")
 
 
-def contradiction_rows(scope: Scope, member: SpannedMember, cards: Sequence[Fact]) -> Iterator[Finding]:
+def marked_surfaces(scope: Scope) -> Mapping[str, Sequence[str]]:
+    """Spanned member to its surfaces whose last item is a marker; read once for all members."""
+    found: dict[str, list[str]] = {}
+    for view in surface_views(scope):
+        if view.marker is not None:
+            found.setdefault(view.member.name, []).append(view.surface.name)
+    return found
+
+
+def contradiction_rows(
+    scope: Scope, member: SpannedMember, cards: Sequence[Fact], marked: Sequence[str]
+) -> Iterator[Finding]:
     """Rows about one spanned member.
 
     Args:
         scope: The look.
         member: The spanned member.
         cards: Every card of it that was seen.
+        marked: Its surfaces whose last item is a marker.
     """
     yield from _served(scope, member)
     if not cards:
         return
-    against = [*_each_other(cards), *_endpoints(scope, member, cards), *_markers(scope, member, cards)]
+    against = [*_each_other(cards), *_endpoints(scope, member, cards), *_markers(cards, marked)]
     refs = tuple(ref for fact in cards for ref in source(fact))
     values: dict[str, Json] = {"contradictions": [*against], "cards": [fact.source for fact in cards]}
     if against:
@@ -95,13 +107,8 @@ def _endpoints(scope: Scope, member: SpannedMember, cards: Sequence[Fact]) -> It
                 yield f"{card.source} says {short(claimed)}, {url} serves {short(told)}"
 
 
-def _markers(scope: Scope, member: SpannedMember, cards: Sequence[Fact]) -> Iterator[str]:
+def _markers(cards: Sequence[Fact], marked: Sequence[str]) -> Iterator[str]:
     """A marker on its surface that its card does not know of."""
-    marked = [
-        view.surface.name
-        for view in surface_views(scope)
-        if view.member is member and view.marker is not None
-    ]
     if not marked:
         return
     for card in cards:

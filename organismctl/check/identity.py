@@ -6,12 +6,12 @@ identities has to follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.consequence import CONSEQUENCES
-from organismctl.check.contradiction import contradiction_rows
+from organismctl.check.contradiction import contradiction_rows, marked_surfaces
 from organismctl.check.finding import Finding, Place, SourceRef, Status
 from organismctl.check.identity_wire import span_wire_rows
 from organismctl.check.values import hex_id, items, short, source, table, text
@@ -27,19 +27,23 @@ _REGISTERS = ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3")
 
 def check_identity(scope: Scope) -> list[Finding]:
     """A row per spanned member and question: by its card, and by the wire where deployment.toml leads there."""
+    marked = marked_surfaces(scope)
     return [
         row
         for index, member in enumerate(scope.organism.config.span)
-        for row in (*_member(scope, index, member), *span_wire_rows(scope, scope.wire, member))
+        for row in (
+            *_member(scope, index, member, marked.get(member.name, ())),
+            *span_wire_rows(scope, scope.wire, member),
+        )
     ]
 
 
-def _member(scope: Scope, index: int, member: SpannedMember) -> Iterator[Finding]:
+def _member(scope: Scope, index: int, member: SpannedMember, marked: Sequence[str]) -> Iterator[Finding]:
     """Every card that there is of it: its own, and what an Atlas holds; of equal rows the worse one stays."""
     facts = scope.snapshot.all("span.card", member.name)
     for fact in facts or (None,):
         yield from _card(scope, index, member, fact)
-    yield from contradiction_rows(scope, member, [fact for fact in facts if fact.seen])
+    yield from contradiction_rows(scope, member, [fact for fact in facts if fact.seen], marked)
 
 
 def _card(scope: Scope, index: int, member: SpannedMember, fact: Fact | None) -> Iterator[Finding]:
