@@ -113,19 +113,21 @@ def _horizon(cell: Cell) -> tuple[int | None, bool]:
 def lag_events(view: SurfaceView, sees: NodeSees) -> int | None:
     """Events behind the newest position that anybody has seen.
 
-    Without a position (events are counted, not read) it is not known: counts of two hosts have no common origin.
+    Where nothing is certified yet, everything that came in here is behind: arrivals against the Observe count. A
+    surface that is only counted is as far as what came in.
     """
     head = view.head
     if sees.why is not None or head is None:
         return None
-    at = sees.position if sees.position is not None else sees.arrived
-    if at is None:
-        return head + 1 if sees.observed == 0 and _asked_for_head(view) else None
-    return max(head - at, 0)
-
-
-def _asked_for_head(view: SurfaceView) -> bool:
-    return any(one.serves for one in view.endpoints) or any(one.last_seq is not None for one in view.heard)
+    if sees.position is not None:
+        return max(head - sees.position, 0)
+    if view.surface.decode is None:
+        return None if sees.arrived is None else max(head - sees.arrived, 0)
+    if sees.observed is None or sees.received is None:
+        return None
+    if any(one.serves and one.head is not None for one in view.endpoints):
+        return head + 1  # what its endpoints have can all be read
+    return max(sees.received - sees.observed, 0) if sees.received else None
 
 
 def lag_seconds(events: int | None, rate: float | None) -> float | None:

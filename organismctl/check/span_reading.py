@@ -101,10 +101,13 @@ class _Told:
         link = text(told.get("state"))
         if link not in (LIVE, RETIRED, REFUSED, CONNECTING):
             return NodeSees(self.node, "it tells no state of it", "malformed", refs=refs)
+        reason = text(told.get("reason")) or ""
+        if link == LIVE and told.get("producers") == 0:  # it works off what came, and nobody sends any more
+            link, reason = CONNECTING, reason or "it is subscribed to no producer any more"
         return NodeSees(
             self.node,
             link=link,
-            reason=text(told.get("reason")) or "",
+            reason=reason,
             received=count(told.get("received")),
             observed=count(told.get("observed")),
             position=count(told.get("position")),
@@ -115,9 +118,15 @@ class _Told:
             missed=count(told.get("missed")) or 0,
             dropped=count(told.get("dropped")) or 0,
             ahead_ms=_ahead(told.get("last_event_ms"), self.offset_ms, fact.seen_ms),
+            vouches=_vouches(told.get("vouches")),
             seen_ms=fact.seen_ms or 0,
             refs=refs,
         )
+
+
+def _vouches(value: object) -> tuple[int, int] | None:
+    found = [count(one) for one in items(value)[:2]]
+    return (found[0], found[1]) if len(found) == 2 and found[0] is not None and found[1] is not None else None
 
 
 def _by_metrics(fact: Fact | None, said: NodeSees, surface: ReadSurface) -> NodeSees:
@@ -250,20 +259,32 @@ def _memory(scope: Scope, member: SpannedMember, surface: ReadSurface) -> Memory
     )
 
 
-def _producers(scope: Scope, member: SpannedMember, surface: ReadSurface) -> tuple[int | None, str | None]:
-    """How many peers serve it by the wire's catalog; ``None`` with the reason where nobody can tell."""
+def _producers(
+    scope: Scope, member: SpannedMember, surface: ReadSurface
+) -> tuple[int | None, str | None, str | None]:
+    """How many peers serve it by the wire's catalog, why that is not known, and whether all of them are silent.
+
+    A peer that is listed and does not answer at its own entry point counts for nothing: its entry outlives it by 5
+    minutes. That nobody serves it is shown by an entry point of the member itself; by our nodes' catalogs alone it is
+    silence, which is weaker.
+    """
     side = scope.deployment.span(member.name) if scope.deployment is not None else None
     if side is None or not side.peers:
-        return None, "deployment.toml names no mosaik peer of it"
+        return None, "deployment.toml names no mosaik peer of it", None
     if not scope.wire.asked:
-        return None, "nobody looked at the wire"
+        return None, "nobody looked at the wire", None
     if surface.type != "stream":
-        return None, f"the wire cannot tell who serves a {surface.type}"
-    serving = len(scope.wire.serving(surface.id.hex()))
-    if serving:
-        return serving, None
-    named = [one.partition("@")[0].lower() for one in side.peers]
-    doors = scope.wire.doors_of(named)
-    if not any(door.answered for door in doors):
-        return None, (doors[0].reason if doors else None) or "none of its entry points answered"
-    return 0, None
+        return None, f"the wire cannot tell who serves a {surface.type}", None
+    mute = {door.peer_id for door in scope.wire.doors if not door.answered}
+    serving = scope.wire.serving(surface.id.hex())
+    speaking = sum(peer.peer_id not in mute for peer in serving)
+    if speaking:
+        return speaking, None, None
+    named = scope.wire.doors_of([one.partition("@")[0].lower() for one in side.peers])
+    if any(door.answered for door in named):
+        return 0, None, None
+    why = next((door.reason for door in named if door.reason), None) or "none of its entry points answered"
+    if not scope.wire.answering:
+        return None, why, None
+    listed = f"{len(serving)} listed as serving it" if serving else "no catalog lists one that serves it"
+    return None, why, f"its peers do not answer ({why}), {listed}"

@@ -210,7 +210,8 @@ def _gone(view: SurfaceView) -> Finding:
         "producers": view.producers,
     }
     refs = _refs(view)
-    why = gone_reason(view)
+    live = [one.node for one in view.nodes if one.live]
+    why = gone_reason(view) or (view.silent if not live else None)
     if view.marker is not None:
         return finding(
             "SPAN-PRODUCER-GONE", Status.OK, view.subject, "it retired", values=values, sources=refs
@@ -225,7 +226,6 @@ def _gone(view: SurfaceView) -> Finding:
         status = Status.WARN if view.endpoints and len(serving) < len(view.endpoints) else Status.OK
         return finding("SPAN-PRODUCER-GONE", status, view.subject, f"served by {' and '.join(many)}",
                        values=values, sources=refs)  # fmt: skip
-    live = [one.node for one in view.nodes if one.live]
     if live:
         return finding("SPAN-PRODUCER-GONE", Status.OK, view.subject, f"{listed(live)} is subscribed",
                        values=values, sources=refs)  # fmt: skip

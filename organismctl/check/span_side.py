@@ -77,6 +77,8 @@ def _broken(view: SurfaceView, sees: NodeSees, cell: Cell) -> Side:
     if cell.state in (State.INVALID, State.MISSING):
         step = f"its ticket fails at step {cell.step}" if cell.step else "it has no ticket there"
         return Side(TICKET, f"{step}: {why}")
+    if view.silent is not None and not any(one.live for one in view.nodes):
+        return Side(THEIRS, f"{view.silent}: {why}", gone=True)
     others = [one.node for one in view.nodes if one.live and one.node != sees.node]
     if others:
         return Side(NODE, f"{listed(others)} hears it, this node does not: {why}")
@@ -89,13 +91,11 @@ def _broken(view: SurfaceView, sees: NodeSees, cell: Cell) -> Side:
 
 def gone_reason(view: SurfaceView) -> str | None:
     """Why its producer is known to be gone; ``None`` when it is there, or when that is not known."""
-    if _serves(view):
+    if _serves(view) or any(node.live for node in view.nodes):
         return None
     if view.producers == 0:
         return "no peer serves it any more"
     if view.endpoints and all(one.why is not None for one in view.endpoints) and not view.producers:
-        if any(node.live for node in view.nodes):
-            return None
         return f"none of its endpoints serves it ({view.endpoints[0].why})"
     return None
 

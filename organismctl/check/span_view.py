@@ -49,6 +49,7 @@ class NodeSees:
         missed: Events that did not come, by the node's count.
         dropped: Events that came and gave way on the node before they were read.
         ahead_ms: By how much a moment that it told lies after it was seen.
+        vouches: Valid vouches of the first event that lacks a majority, and how many are needed.
         seen_ms: When it was asked; 0 when it did not tell.
         refs: Where it is known from.
     """
@@ -68,6 +69,7 @@ class NodeSees:
     missed: int = 0
     dropped: int = 0
     ahead_ms: int = 0
+    vouches: tuple[int, int] | None = None
     seen_ms: int = 0
     refs: tuple[SourceRef, ...] = ()
 
@@ -140,6 +142,8 @@ class SurfaceView:
     producers: int | None
     """Peers on the wire that say they serve it; ``None`` when nobody could tell."""
     wire_why: str | None
+    silent: str | None = None
+    """Why all of its peers are silent on the wire, where that was seen; weaker than that nobody serves it."""
 
     @property
     def subject(self) -> str:

@@ -17,11 +17,10 @@ from organismctl.check.span_rows import surface_rows
 from organismctl.check.span_side import NODE, OBSERVER, OURS, THEIRS, TICKET, gone_reason
 from organismctl.check.span_view import RETIRED, NodeSees, SurfaceView
 from organismctl.check.stall import stall_rows
-from organismctl.check.values import duration, plural
+from organismctl.check.values import duration, plural, table
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
-    from organismctl.files.deployment import Thresholds
     from organismctl.identity.config import Json
 
 
@@ -31,27 +30,25 @@ def check_subscriptions(scope: Scope) -> list[Finding]:
         return [_incomplete("no deployment.toml is here: it names nodes, endpoints and peers")]
     if not any(node.roster for node in scope.deployment.nodes):
         return [_incomplete(f"{scope.deployment.file} has no node on the roster")]
-    return list(_rows(scope, scope.deployment.thresholds))
+    return list(_rows(scope))
 
 
 def _incomplete(why: str) -> Finding:
     return finding("CHECK-INCOMPLETE", None, "subscriptions", why)
 
 
-def _rows(scope: Scope, limits: Thresholds) -> Iterator[Finding]:
+def _rows(scope: Scope) -> Iterator[Finding]:
     views = list(surface_views(scope))
     rows = {(row.node, row.span, row.surface): row for row in health_of(scope, views)}
     for view in views:
         yield from surface_rows(scope, view)
         for sees in view.nodes:
             row = rows[sees.node, view.member.name, view.surface.name]
-            yield from _pair(scope, view, sees, row, limits)
+            yield from _pair(scope, view, sees, row)
     yield from stall_rows(scope)
 
 
-def _pair(
-    scope: Scope, view: SurfaceView, sees: NodeSees, row: SpanHealth, limits: Thresholds
-) -> Iterator[Finding]:
+def _pair(scope: Scope, view: SurfaceView, sees: NodeSees, row: SpanHealth) -> Iterator[Finding]:
     subject = f"{sees.node} × {view.subject}"
     if sees.why is not None:
         code = "OBSERVER-REFUSED" if row.side == OBSERVER else "SPAN-SUBSCRIPTION"
@@ -60,8 +57,8 @@ def _pair(
         yield finding("SPAN-LAG", Status.UNKNOWN, subject, f"not known: {sees.why}", values=_values(row),
                       sources=sees.refs)  # fmt: skip
         return
-    yield _lag(scope, view, row, subject, limits)
-    yield _link(view, sees, row, subject)
+    yield _lag(scope, view, sees, row, subject)
+    yield _link(scope, view, sees, row, subject)
     yield from _lost(view, sees, subject)
 
 
@@ -80,7 +77,9 @@ def _values(row: SpanHealth) -> dict[str, Json]:
     }
 
 
-def _lag(scope: Scope, view: SurfaceView, row: SpanHealth, subject: str, limits: Thresholds) -> Finding:
+def _lag(scope: Scope, view: SurfaceView, sees: NodeSees, row: SpanHealth, subject: str) -> Finding:
+    assert scope.deployment is not None  # noqa: S101 # the caller has asked
+    limits = scope.deployment.thresholds
     rate = rate_of(scope, view)
     bounds: dict[str, Json] = {
         "span_lag_ms": limits.span_lag_ms,
@@ -106,7 +105,10 @@ def _lag(scope: Scope, view: SurfaceView, row: SpanHealth, subject: str, limits:
         late = row.lag_s * 1000 > limits.span_lag_ms
         shown += f" behind, {duration(round(row.lag_s * 1000))}"
     if not row.lag_events:
-        shown = f"at position {row.position}, the newest that anybody has seen"
+        at = row.position if row.position is not None else "what came in"
+        shown = f"at {at}, the newest that anybody has seen"
+    elif sees.vouches is not None:
+        shown += f"; the first has {sees.vouches[0]} of {sees.vouches[1]} vouches"
     return finding("SPAN-LAG", Status.BAD if late else Status.OK, subject, shown, values=_values(row),
                    limits=bounds, sources=refs)  # fmt: skip
 
@@ -120,18 +122,20 @@ def _refs(view: SurfaceView, node: str) -> tuple[SourceRef, ...]:
     return tuple(dict.fromkeys((*mine, *heads)))
 
 
-def _link(view: SurfaceView, sees: NodeSees, row: SpanHealth, subject: str) -> Finding:
+def _link(scope: Scope, view: SurfaceView, sees: NodeSees, row: SpanHealth, subject: str) -> Finding:
     """The one row on a pair's subscription, under the code that says whose side it is."""
-    values = _values(row)
+    values = {**_values(row), "proposer": _proposes(scope, sees.node)}
     if sees.link == RETIRED:
         return finding("SPAN-SUBSCRIPTION", Status.OK, subject, "ended by its retirement marker", values=values,
                        sources=sees.refs)  # fmt: skip
     if sees.live:
         return _standing(sees, row, subject, values)
     why = row.reason or f"its subscription is {sees.link}"
+    if values["proposer"] and any(one.live for one in view.nodes):
+        why += "; it is the proposer, so nothing of this surface is certified: POST /v1/step-down hands over"
     if row.side == TICKET:
         return finding("SPAN-REFUSED", Status.BAD, subject, why, values=values, sources=sees.refs)
-    if row.side == THEIRS and gone_reason(view) is not None:
+    if row.side == THEIRS and (gone_reason(view) or view.silent) is not None:
         return finding("SPAN-SUBSCRIPTION", Status.BAD, subject, f"their side: {why}", values=values,
                        sources=sees.refs)  # fmt: skip
     if row.side == THEIRS:
@@ -142,6 +146,12 @@ def _link(view: SurfaceView, sees: NodeSees, row: SpanHealth, subject: str) -> F
     return finding(
         "SPAN-SUBSCRIPTION", Status.BAD, subject, f"{side}: {why}", values=values, sources=sees.refs
     )
+
+
+def _proposes(scope: Scope, node: str) -> bool:
+    """Whether a node is the ledger's proposer: only what its own subscriptions bring is proposed."""
+    fact = scope.snapshot.get("node.status", node)
+    return fact is not None and fact.seen and table(fact.value).get("role") == "proposer"
 
 
 def _standing(sees: NodeSees, row: SpanHealth, subject: str, values: dict[str, Json]) -> Finding:

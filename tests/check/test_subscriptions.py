@@ -25,7 +25,7 @@ from tests.check.span_worlds import (
     told,
 )
 from tests.check.wire_worlds import BETA, BETA_DOOR, BETA_STREAM, door_fact, peer_fact
-from tests.check.worlds import NAMES, NOW_MS, pick, scope
+from tests.check.worlds import NAMES, NOW_MS, healthy, pick, scope
 
 LONG_AGO = NOW_MS - 30_000
 
@@ -281,3 +281,32 @@ def test_an_organism_without_a_node_api_is_judged_by_its_metrics() -> None:
         pick(judged(absent, deployed=bare), "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").status
         is Status.UNKNOWN
     )
+
+
+def test_a_proposer_that_hears_nothing_holds_up_everybody() -> None:
+    refused = told("node-a", state="connecting", reason="no producer", position=None, observed=0, received=0)
+    behind = [
+        told(name, position=None, observed=0, received=90, arrived=89, vouches=[1, 2]) for name in NAMES[1:]
+    ]
+    rows = judged([refused, *behind, *healthy(), *admitted(but=["node-a"])], deployed=side(endpoints=()))
+    row = pick(rows, "SPAN-REFUSED", f"node-a × {SUBJECT}")
+    assert row.values["proposer"] is True
+    assert "it is the proposer" in row.summary
+    lag = pick(rows, "SPAN-LAG", f"node-b × {SUBJECT}")
+    assert (lag.status, lag.values["lag_events"]) == (Status.BAD, 90)
+    assert "1 of 2 vouches" in lag.summary
+
+
+def test_a_subscription_that_works_off_what_came_is_not_live() -> None:
+    rows = judged([*[told(name, producers=0) for name in NAMES], endpoint(), *admitted()])
+    assert pick(rows, "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").values["link"] == "connecting"
+
+
+def test_a_million_events_at_once_are_a_lag_and_no_more() -> None:
+    flooded = endpoint(next_seq=1_000_041)
+    rows = judged([*[told(name) for name in NAMES], flooded, *admitted()])
+    row = pick(rows, "SPAN-LAG", f"node-a × {SUBJECT}")
+    assert (row.status, row.values["lag_events"]) == (Status.BAD, 1_000_000)
+    heard_it = heard(items=1_000_000, rate_per_s=100_000.0, last_seq=1_000_040)
+    rows = judged([*[told(name) for name in NAMES], heard_it, *admitted()], deployed=side(peers=True))
+    assert pick(rows, "SPAN-LAG", f"node-a × {SUBJECT}").values["lag_s"] == 10.0

@@ -145,6 +145,7 @@ class SubscriptionAnswer(BaseModel):
     arrived: int | None
     missed: int
     dropped: int
+    producers: int | None
     vouches: list[int] | None
 
 

@@ -232,6 +232,11 @@ class WireReader:
             return 0, 0
         return stream.order.missed, 0 if stream.feed is None else stream.feed.dropped
 
+    def producers(self, surface: ReadSurface) -> int | None:
+        """See :class:`Reader`: of a stream that was subscribed to."""
+        stream = self._streams.get(surface.id)
+        return None if stream is None or stream.feed is None else len(stream.feed.producers)
+
     def _map(self, surface: ReadSurface) -> MapReader:
         if surface.id not in self._maps:
             self._maps[surface.id] = MapReader(self._network, self._http, surface, self._admits)

@@ -286,6 +286,7 @@ def _subscription(
         "arrived": seen.position,
         "missed": missed,
         "dropped": dropped,
+        "producers": subscription.reader.producers(seen.surface),
         "vouches": list(lane.vouches) if lane is not None and lane.vouches is not None else None,
     }
 

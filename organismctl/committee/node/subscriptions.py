@@ -51,6 +51,10 @@ class Reader(Protocol):
         """How many events of a surface never came, and how many of what came gave way here before it was read."""
         ...
 
+    def producers(self, surface: ReadSurface) -> int | None:
+        """How many producers it is subscribed to now; ``None`` where there is no such thing."""
+        ...
+
     async def close(self) -> None:
         """Close what is open."""
         ...

@@ -221,6 +221,10 @@ class UpstreamReader:
         """How many events were lost: none that cannot be asked for again."""
         return 0, 0
 
+    def producers(self, surface: ReadSurface) -> int | None:  # noqa: ARG002 # a Reader's signature
+        """How many producers it is subscribed to: endpoints are asked one at a time."""
+        return None
+
     # Items and who signed them.
 
     async def _event(self, endpoint: str | None, surface: ReadSurface, data: bytes) -> Event:
