@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from organismctl.observe.look import Want, now_ms
 from organismctl.observe.snapshot import MALFORMED, NOT_ASKED, UNREACHABLE, Fact
 
 if TYPE_CHECKING:
+    import ssl
+
     from organismctl.identity.config import Json
 
 KIND = "span.card"
@@ -88,6 +91,20 @@ def _read(path: str) -> bytes:
     return read_bounded(Path(path), MAX_CARD)
 
 
+def _tls(url: str) -> ssl.SSLContext:
+    """The authorities that https is held against, read once for all; plain HTTP needs none of them."""
+    import ssl
+
+    return _authorities() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    from httpx2 import create_ssl_context
+
+    return create_ssl_context(trust_env=False)
+
+
 def fetch(url: str, timeout_s: float, limit: int = MAX_CARD) -> bytes:
     """GET a public document, bounded in size and time; redirects are not followed, proxies not used.
 
@@ -100,7 +117,7 @@ def fetch(url: str, timeout_s: float, limit: int = MAX_CARD) -> bytes:
     data = bytearray()
     try:
         with (
-            httpx2.Client(trust_env=False, timeout=timeout_s) as client,
+            httpx2.Client(trust_env=False, timeout=timeout_s, verify=_tls(url)) as client,
             client.stream("GET", url, headers={"accept-encoding": "identity"}) as response,
         ):
             if response.status_code != 200:
