@@ -42,6 +42,7 @@ def first(
     subject: str,
     status: str = "bad",
     check_name: str = "subscriptions",
+    patience: float = 30,
 ) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
     """Check until a finding is there; what was broken, and after how long it was found, goes to the journal."""
     begun = time.monotonic()
@@ -51,7 +52,7 @@ def first(
         hit = [row for row in rows if (row["code"], row["subject"], row["status"]) == (code, subject, status)]
         return (exit_code, hit[0], rows) if hit else None
 
-    exit_code, row, rows = wait_for(f"{code} {subject} {status}", look)
+    exit_code, row, rows = wait_for(f"{code} {subject} {status}", look, patience)
     took = time.monotonic() - begun
     JOURNAL.append(f"{what} | {code} {subject}: {row['summary'][:90]} | {took:.1f} s | exit {exit_code}")
     return exit_code, row, rows

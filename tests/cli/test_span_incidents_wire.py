@@ -1,0 +1,218 @@
+"""Incidents of a spanned member on real mosaik streams: a ticket that ended, silence, a flood, a marker, an end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from organismctl.committee.carrier.mosaik_engine import load_engine
+from organismctl.files.deployment import load_deployment
+from organismctl.identity.digest import h, uid
+from organismctl.identity.jwt import issue_jwt, public_key
+from organismctl.identity.peer import peer_id_from_seed
+from organismctl.identity.surface_item import (
+    Certificate,
+    Fact,
+    Item,
+    RetirementMarker,
+    SurfaceItem,
+    encode_item,
+)
+from tests.cli.test_span_incidents import JOURNAL, check, find, first, quicken
+from tests.support.committee import Committee, Span, free_ports, make_committee, wait_for
+from tests.support.mosaik import require_engine
+
+ISSUER = h(b"the issuer of alpha, a test key")
+SEED = h(b"alpha's producer, a test seed")
+OBSERVER = h(b"the observer, a test seed")
+STREAM = h(b"alpha's events")
+SUBJECT = "alpha / events"
+DAY_S = 86_400
+
+
+class Alpha:
+    """A lattice on the wire: one producer of one stream that asks for tickets."""
+
+    def __init__(self, relay: str, port: int) -> None:
+        engine = load_engine()
+        self.network = engine.Network.start(
+            uid("mosaik.universe"), SEED, relay=relay, bind=[f"127.0.0.1:{port}"]
+        )
+        key = [("EdDSA", public_key("EdDSA", ISSUER))]
+        validator = engine.Validator.jwt(key, issuers=["alpha"])
+        self.producer = self.network.producer(STREAM, validators=[validator], buffer=100_000)
+        self.seq = 0
+
+    def send(self, item: Item | None = None) -> None:
+        data = item if item is not None else Fact(b"alpha %d" % self.seq)
+        self.producer.send(encode_item(SurfaceItem(self.seq, self.seq, data, Certificate(1, ()))))
+        self.seq += 1
+
+    def flood(self, count: int) -> None:
+        for _ in range(count):
+            self.send()
+
+    @contextlib.contextmanager
+    def pulse(self) -> Iterator[None]:
+        """An event ten times a second, as long as the block lasts."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(0.1):
+                self.send()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(5)
+
+
+def paper(committee: Committee, name: str, peer: bytes, days: float) -> None:
+    """A ticket of a peer for alpha."""
+    now = int(time.time())
+    ticket = issue_jwt(
+        "EdDSA", ISSUER, peer, issued_at_s=now - 9 * DAY_S, expires_at_s=now + round(days * DAY_S), issuer="alpha"
+    )  # fmt: skip
+    path = committee.folder / "tickets" / f"{name}.alpha.ticket"
+    path.write_bytes(ticket)
+    path.chmod(0o600)
+
+
+@pytest.fixture(scope="module")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Committee, Alpha]]:
+    """Three nodes on mosaik that read alpha's stream; node-b's ticket there ended yesterday."""
+    require_engine()
+    (port,) = free_ports(1)
+    issuer = (
+        '[[span.issuer]]\nstate = "current"\ntype = "jwt"\nissuers = ["alpha"]\n'
+        f'keys = [{{ alg = "EdDSA", key = "{public_key("EdDSA", ISSUER).hex()}" }}]\n'
+    )
+    span = Span("alpha", f"{7:064x}", STREAM.hex(), (), extra=issuer)
+    committee = make_committee(
+        tmp_path_factory.mktemp("wired") / "acme", spans=[span], fold="fan-in", carrier="mosaik"
+    )
+    quicken(committee)
+    place = f"{peer_id_from_seed(SEED).hex()}@127.0.0.1:{port}"
+    text = committee.deployment.read_text().replace("endpoints = []", f'peers = ["{place}"]')
+    for name in committee.names:
+        text += f'[[span.ticket]]\nnode = "{name}"\nfile = "tickets/{name}.alpha.ticket"\n'
+    committee.deployment.write_text(text)
+    for node in load_deployment(committee.deployment).nodes:
+        paper(committee, node.name, node.peer_id, -1 if node.name == "node-b" else 30)
+    alpha = None
+    try:
+        committee.start_relay()
+        alpha = Alpha(f"http://127.0.0.1:{committee.relay_port}", port)
+        committee.start()
+        committee.bonded()
+        yield committee, alpha
+    finally:
+        if alpha is not None:
+            alpha.network.close()
+        committee.close()
+        print("\n".join(JOURNAL))
+
+
+def test_a_ticket_that_ended_is_named_with_its_step(wired: tuple[Committee, Alpha]) -> None:
+    committee, alpha = wired
+    with alpha.pulse():
+        first(committee, "nothing", "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}", "ok")
+        exit_code, row, rows = first(
+            committee, "node-b's ticket ended", "SPAN-REFUSED", f"node-b × {SUBJECT}", "bad"
+        )
+        assert (exit_code, row["values"]["side"]) == (6, "ticket")
+        assert "step expired" in row["summary"]
+        wait_for(
+            "the others hear it",
+            lambda: find(check(committee, "subscriptions")[1], "MEMBER-DARK", SUBJECT)["status"] == "ok",
+        )
+        # The observer has no ticket either: that is its own trouble, and no finding about alpha.
+        _, rows = check(committee, "subscriptions", "--listen", "1s")
+        assert find(rows, "MEMBER-DARK", SUBJECT)["status"] == "ok"
+        assert not [one for one in rows if one["code"] == "SPAN-REFUSED" and "observer" in one["subject"]]
+        _, rows = check(committee, "identity", "--listen", "1s")
+        assert [one["status"] for one in rows if one["code"] == "OBSERVER-REFUSED"] == ["unknown"]
+        peer = next(
+            node.peer_id for node in load_deployment(committee.deployment).nodes if node.name == "node-b"
+        )
+        paper(committee, "node-b", peer, 30)
+        first(
+            committee,
+            "node-b's ticket is renewed",
+            "SPAN-SUBSCRIPTION",
+            f"node-b × {SUBJECT}",
+            "ok",
+            patience=60,
+        )
+
+
+def test_an_observer_with_a_ticket_hears_what_nodes_hear(wired: tuple[Committee, Alpha]) -> None:
+    committee, alpha = wired
+    seed = committee.folder / "secrets" / "observer.key"
+    seed.write_text(OBSERVER.hex())
+    seed.chmod(0o600)
+    paper(committee, "observer", peer_id_from_seed(OBSERVER), 30)
+    text = committee.deployment.read_text()
+    shown = '[observer]\nkey = "secrets/observer.key"\ntickets = ["tickets/observer.alpha.ticket"]\n'
+    committee.deployment.write_text(text.replace("[secrets]\n", f"{shown}[secrets]\n"))
+    with alpha.pulse():
+        _, rows = check(committee, "subscriptions", "--listen", "2s")
+    row = find(rows, "MEMBER-DARK", SUBJECT)
+    assert row["status"] == "ok"
+    assert "observer" in row["values"]["listeners"]
+    lag = find(rows, "SPAN-LAG", f"node-a × {SUBJECT}")
+    assert lag["limits"]["rate_per_s"] == pytest.approx(10, rel=0.5)
+
+
+def test_silence_and_an_end_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
+    committee, alpha = wired
+    exit_code, row, _ = first(committee, "alpha goes silent on the wire", "MEMBER-DARK", SUBJECT)
+    assert exit_code == 6
+    assert "their side" in row["summary"]
+    alpha.network.close()
+    exit_code, row, _ = first(committee, "alpha's process ends", "SPAN-PRODUCER-GONE", SUBJECT)
+    assert exit_code == 6
+
+
+def test_a_marker_and_then_a_flood_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
+    committee, before = wired
+    text = committee.deployment.read_text()
+    port = int(text.partition('peers = ["')[2].partition('"')[0].rpartition(":")[2])
+    again = Alpha(f"http://127.0.0.1:{committee.relay_port}", port)
+    again.seq = before.seq
+    try:
+        first(
+            committee,
+            "alpha's process is back",
+            "SPAN-SUBSCRIPTION",
+            f"node-a × {SUBJECT}",
+            "ok",
+            patience=90,
+        )
+        again.send(RetirementMarker("tick:99 or 2026-12-01T00:00:00Z", "alpha-2", "moved"))
+        _, row, _ = first(committee, "alpha retires on the wire", "SPAN-RETIRING", SUBJECT, "warn")
+        assert row["values"]["replacement"] == "alpha-2"
+        flood = threading.Thread(target=again.flood, args=(200_000,), daemon=True)
+        flood.start()
+        begun = time.monotonic()
+        _, rows = check(committee, "identity", "--listen", "2s")
+        assert time.monotonic() - begun < 30
+        flood.join(60)
+        heard = [one for one in rows if one["code"] == "SPAN-HEARD"]
+        assert heard, [(one["code"], one["subject"], one["summary"]) for one in rows]
+        assert "events at once" in note(f"200,000 events at once: {heard[0]['summary']}")
+    finally:
+        again.network.close()
+
+
+def note(text: str) -> str:
+    """Keep a line for the journal."""
+    JOURNAL.append(text)
+    return text
