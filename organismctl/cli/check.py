@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from organismctl.cli.judging import Subject
     from organismctl.observe.snapshot import Snapshot
     from organismctl.observe.sources import WireLook
+    from organismctl.report.model import Report
 
 app = typer.Typer(
     help="Judge tickets, identities, the committee, subscriptions, surfaces, evidence, the fingerprint, or all.",
@@ -244,16 +245,12 @@ def judge(names: Sequence[str], asked: Asked, *, command: str | None = None) -> 
     """
     from organismctl.check.run import run_scope
     from organismctl.cli.judging import load_subject, style, wire_look
-    from organismctl.cli.output import emit, say
-    from organismctl.errors import UsageError
     from organismctl.report.interface import formatter
     from organismctl.report.model import Named, Report
 
-    form, output = formatter(asked.format), asked.output
-    _known_audience(asked.fail_on)
+    form = formatter(asked.format)
+    _understood(asked)
     subject = load_subject(asked.organism, needs_deployment=list(names) != ["fingerprint"])
-    if asked.from_ is not None and (asked.no_wire or asked.via or asked.listen):
-        raise UsageError("--from judges what was seen: --no-wire, --via and --listen go with a look")
     wire = wire_look(subject, no_wire=asked.no_wire, via=asked.via, listen=asked.listen, names=names)
     snapshot, moment, looked = _look(names, subject, asked, wire)
     scope = subject.scope(snapshot, moment)
@@ -266,19 +263,29 @@ def judge(names: Sequence[str], asked: Asked, *, command: str | None = None) -> 
         strict=asked.strict,
         fail_on=asked.fail_on,
     )
-    emit(form.format(report, style(output)), output)
-    if output is not None:
-        counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
-        say(f"{output}: {counts or 'nothing to judge'}; exit {int(report.exit)}")
+    _show(report, form.format(report, style(asked.output)), asked.output)
     raise typer.Exit(int(report.exit))
 
 
-def _known_audience(fail_on: str) -> None:
+def _understood(asked: Asked) -> None:
+    """Options that contradict each other, or say what is not known, are errors before anything is looked at."""
     from organismctl.check.run import FAIL_ON
     from organismctl.errors import UsageError
 
-    if fail_on not in FAIL_ON:
-        raise UsageError(f"--fail-on: {fail_on!r}", advice=f"one of {', '.join(FAIL_ON)}")
+    if asked.fail_on not in FAIL_ON:
+        raise UsageError(f"--fail-on: {asked.fail_on!r}", advice=f"one of {', '.join(FAIL_ON)}")
+    if asked.from_ is not None and (asked.no_wire or asked.via or asked.listen):
+        raise UsageError("--from judges what was seen: --no-wire, --via and --listen go with a look")
+
+
+def _show(report: Report, page: str, output: Path | None) -> None:
+    """The page where it is wanted; of one that went into a file, a line on standard error."""
+    from organismctl.cli.output import emit, say
+
+    emit(page, output)
+    if output is not None:
+        counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
+        say(f"{output}: {counts or 'nothing to judge'}; exit {int(report.exit)}")
 
 
 def _look(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, Organism, Output
+from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Organism, Output
 
 if TYPE_CHECKING:
     from organismctl.cli.judging import Subject as Files
@@ -96,30 +96,30 @@ def grafana(*, organism: Organism = None, output: Output = None) -> None:
     emit(dashboard(on, f"organism-{h(on.organism.encode()).hex()[:10]}"), output)
 
 
+Every = Annotated[str, typer.Option("--every", metavar="DURATION", help="From run to run.")]
+Textfiles = Annotated[
+    Path, typer.Option("--textfiles", metavar="DIR", help="The node exporter's textfile folder.")
+]
+User = Annotated[
+    str | None, typer.Option("--user", metavar="NAME", help="Who runs it; default: deployment.toml's owner.")
+]
+Units = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="DIR", help="Write both units into this folder; it must exist."),
+]
+Only = Annotated[str, typer.Option("--only", metavar="WHAT", help="check: a timer that runs `check all`.")]
+
+
 @app.command()
 def systemd(
     *,
     organism: Organism = None,
-    only: Annotated[
-        str, typer.Option("--only", metavar="WHAT", help="check: a timer that runs `check all`.")
-    ] = "check",
-    every: Annotated[str, typer.Option("--every", metavar="DURATION", help="From run to run.")] = "1m",
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="DURATION", help="How long one look may take.")
-    ] = DEFAULT_DEADLINE,
-    textfiles: Annotated[
-        Path, typer.Option("--textfiles", metavar="DIR", help="The node exporter's textfile folder.")
-    ] = Path("/var/lib/prometheus/node-exporter"),
-    user: Annotated[
-        str | None,
-        typer.Option("--user", metavar="NAME", help="Who runs it; default: deployment.toml's owner."),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="DIR", help="Write both units into this folder; it must exist."
-        ),
-    ] = None,
+    only: Only = "check",
+    every: Every = "1m",
+    timeout: Deadline = DEFAULT_DEADLINE,
+    textfiles: Textfiles = Path("/var/lib/prometheus/node-exporter"),
+    user: User = None,
+    folder: Units = None,
 ) -> None:
     """Write a service and its timer that keep `check all` in the textfile collector."""
     from organismctl.cli.judging import seconds

@@ -73,7 +73,7 @@ def committee_text(look: Look) -> str:
     """The committee in one line; a leader is the ledger's proposer."""
     value = look["committee"]
     ledger = value["ledger"]
-    alike = {True: "alike", False: "DIVERGED", None: "not compared"}[ledger["alike"]]
+    alike = {True: "alike", False: "DIVERGED", None: "not compared on all"}[ledger["alike"]]
     height = "unknown" if ledger["height"] is None else ledger["height"]
     tolerance = "unknown" if value["tolerance"] is None else value["tolerance"]
     leader = ", ".join(map(str, value["proposers"])) or "none seen"

@@ -12,7 +12,7 @@ from typing import Any
 
 from organismctl.check.finding import Status
 from organismctl.report import health
-from organismctl.report.text import cells, clean, fit, pad, stamp
+from organismctl.report.text import cells, clean, fit, pad, stamp, wrap
 from organismctl.report.watch import Look, change_text, committee_text, node_cells
 
 STALE_AFTER = 3
@@ -20,16 +20,25 @@ STALE_AFTER = 3
 ROOMY = 24
 """A screen of so many lines can spare the empty ones between its parts."""
 _GAP = 2
+_NAME = 11
+"""Columns of the names before the sentences on top."""
 _IDS = (("fingerprint", "fingerprint"), ("group id", "group_id"))
 _MARKS = {"bad": "!", "unknown": "?", "warn": "~"}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the screen; ``tone`` is empty, ``head``, ``dim``, ``bad``, ``warn`` or ``unknown``."""
+    """One line of the screen.
+
+    Attributes:
+        text: What it says.
+        tone: Empty, ``head``, ``dim``, ``bad``, ``warn`` or ``unknown``.
+        remark: Whether it only says more of the line above it.
+    """
 
     text: str
     tone: str = ""
+    remark: bool = False
 
 
 @dataclass(slots=True)
@@ -45,11 +54,15 @@ class Section:
         """What is shown of it; the rest is counted."""
         if not 0 <= self.shown < len(self.rows):
             return [*self.head, *self.rows]
-        return [
-            *self.head,
-            *self.rows[: self.shown],
-            Line(f"  and {len(self.rows) - self.shown} more", "dim"),
-        ]
+        return [*self.head, *self.rows[: self.shown], _rest(self.rows[self.shown :])]
+
+
+def _rest(rows: Sequence[Line]) -> Line:
+    """How many rows are not shown, and how many of them somebody should see."""
+    hidden = [row for row in rows if not row.remark]
+    wrong = sum(row.tone in _MARKS for row in hidden)
+    said = f", {wrong} of them not well" if wrong < len(hidden) else ", none of them well"
+    return Line(f"  and {len(hidden)} more{said if wrong else ''}", "dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +134,24 @@ def _head(look: Look, frame: Frame) -> Section:
     lines = [
         _spread(clean(organism["name"]), seen, frame.width),
         Line(f"identity   {'  '.join(ids)}"),
-        Line(f"committee  {committee_text(look)}", _committee_tone(look["committee"])),
-        Line(f"change     {change}", "dim" if change == "none" else "warn"),
+        *_said("committee", committee_text(look), frame, _committee_tone(look["committee"])),
+        *_said("change", change, frame, "dim" if change == "none" else "warn"),
     ]
     if look["committee"]["sealed"]:
-        lines.append(Line("sealed     the marker is the last item on every surface", "warn"))
+        lines += _said("sealed", "the marker is the last item on every surface", frame, "warn")
     elif look["committee"]["retirement"] is not None:
-        lines.append(Line(clean(f"retirement effective at {look['committee']['retirement']}"), "warn"))
+        lines += _said("retirement", f"effective at {look['committee']['retirement']}", frame, "warn")
     if frame.note:
-        lines.append(Line(f"!          {clean(frame.note)}", "bad"))
+        lines += _said("!", frame.note, frame, "bad")
     return Section(lines)
+
+
+def _said(name: str, said: str, frame: Frame, tone: str) -> list[Line]:
+    """A sentence behind its name, on two lines at most."""
+    parts = wrap(clean(said), frame.width - _NAME)
+    if len(parts) > 2:
+        parts = [parts[0], " ".join(parts[1:])]
+    return [Line(f"{name if not number else '':<{_NAME}}{part}", tone) for number, part in enumerate(parts)]
 
 
 def _age(age_ms: int, frame: Frame) -> str:
@@ -197,7 +218,7 @@ def _with_reasons(section: Section, reasons: Sequence[tuple[str, str | None]]) -
         rows.append(line)
         following = reasons[index + 1] if index + 1 < len(reasons) else None
         if why[1] and line.tone and why != following:
-            rows.append(Line(f"      {clean(why[1])}", "dim"))
+            rows.append(Line(f"      {clean(why[1])}", "dim", remark=True))
     return Section(section.head, rows, section.least)
 
 

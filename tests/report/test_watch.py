@@ -40,7 +40,8 @@ SCREEN = """\
 acme.settlement                                              06:00:00Z  17 s OLD
 identity   fingerprint 2ee8781b7f  group id a6f5356397
 committee  3 of 3 there, 2 needed, tolerance 1; leader node-a; ledger 120 alike
-change     20261124T000000Z-acme-1 parked: rotate node-a out, node-d in, waits …
+change     20261124T000000Z-acme-1 parked: rotate node-a out, node-d in, waits
+           for the tickets of node-d
 !          organism.toml cannot be read
 
   NODE    STATE  ROLE      HEIGHT  DIGEST      NOTE
@@ -71,6 +72,13 @@ def test_the_screen_at_80_columns() -> None:
     """What the other checks find below this is theirs to pin."""
     frame = Frame(80, 200, NOW_MS + 17_000, 5000, "organism.toml cannot be read")
     assert text(BAD, frame).startswith(SCREEN)
+
+
+def test_a_short_screen_counts_what_it_leaves_out() -> None:
+    lines = text(BAD, Frame(80, 30, NOW_MS)).splitlines()
+    assert len(lines) == 30
+    spans = lines[lines.index("") + 1 :]
+    assert "  and 6 more, 4 of them not well" in spans
 
 
 LINES = """\
