@@ -54,7 +54,7 @@ SPANS: tuple[Code, ...] = (
     ),
     Code(
         "MEMBER-DARK",
-        "for how many periods a spanned member's surface has been silent",
+        "for how many periods a surface has been silent",
         "Nothing came for more than dark_after periods of its clock, while somebody listened: a node whose "
         "subscription is live, the observer (`--listen`), or the resident exporter. Silence that nobody listened to "
         "proves nothing and is unknown.",
@@ -107,6 +107,18 @@ SPANS: tuple[Code, ...] = (
         Exit.BREACH,
         "span-dark",
         default=Status.WARN,
+    ),
+    Code(
+        "SURFACE-STALE",
+        "whether our own surface is fresh",
+        "The last item of our surface against the pace at which facts can be made: five periods of the slowest clock, "
+        "and the apply deadline. Older while every spanned member is heard, it is our side; older while one is silent, "
+        "it only warns: MEMBER-DARK and STALL-WAITING say which one.",
+        "See whether the committee certifies (`organismctl check committee`) and every node hears every spanned member "
+        "(`organismctl check subscriptions`).",
+        Exit.UNHEALTHY,
+        "committee-short",
+        concerns=INTEGRATORS,
     ),
     Code(
         "STALL-WAITING",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -196,6 +198,8 @@ class LiveView(View):
         )
 
     def __enter__(self) -> View:
+        # Whoever ends the process gets the terminal back as it was.
+        signal.signal(signal.SIGTERM, _terminated)
         self._live.start(refresh=True)
         return self
 
@@ -227,6 +231,11 @@ class LiveView(View):
         return page
 
 
+def _terminated(number: int, frame: object) -> None:
+    del frame
+    raise SystemExit(128 + number)
+
+
 _TONES = {
     "": "",
     "head": "bold",
@@ -244,7 +253,7 @@ def _view(watcher: Watcher, period_s: float, *, once: bool, as_json: bool) -> Vi
 
     if as_json:
         return View(json_line)
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return View(lines_text)
     if once:
         return View(lambda look: _text(look, width(), TALL))

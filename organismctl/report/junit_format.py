@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 from organismctl.check.finding import Finding, Status
 from organismctl.report.interface import Style
 from organismctl.report.model import Report
-from organismctl.report.text import clean
+from organismctl.report.text import clean, stamp
 
 # What XML 1.0 can hold, less the control characters that `clean` has replaced already.
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -23,7 +23,8 @@ class JunitFormat:
         kinds = [_kind(report, row) for row in report.findings]
         head = (
             f'<testsuite name={_attr(f"organismctl {report.command}")} tests="{len(kinds)}" '
-            f'failures="{kinds.count("failure")}" errors="{kinds.count("error")}" skipped="{kinds.count("skipped")}">'
+            f'failures="{kinds.count("failure")}" errors="{kinds.count("error")}" skipped="{kinds.count("skipped")}" '
+            f'time="0" timestamp="{stamp(report.judged_ms)[:-1]}">'
         )
         lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>", head, "<properties>"]
         for name, value in report.organism.as_json().items():

@@ -103,6 +103,22 @@ def test_a_live_screen_that_ctrl_c_ends_in_order(place: Path) -> None:
     assert b"\x1b[33m~ ONE-HOST" in screen.seen, "a warning is yellow, and says so"
 
 
+def test_whoever_ends_it_leaves_the_terminal_as_it_was(place: Path) -> None:
+    with on_terminal(place, "watch", "--every", "300ms") as screen:
+        screen.until(lambda seen: b"committee" in seen)
+        assert screen.end(signal.SIGTERM) == 128 + signal.SIGTERM
+        assert LEAVE in screen.seen
+        assert b"\x1b[?25h" in screen.seen, "the cursor is back"
+
+
+def test_a_dumb_terminal_gets_plain_lines(place: Path) -> None:
+    with on_terminal(place, "watch", "-n", "1", TERM="dumb") as screen:
+        screen.until(lambda _seen: False)
+        screen.process.wait(WAIT_S)
+    assert b"\x1b" not in screen.seen
+    assert b" span beta/facts node-a " in screen.seen
+
+
 def test_no_color_holds_on_a_live_screen(place: Path) -> None:
     with on_terminal(place, "watch", "--every", "300ms", NO_COLOR="1") as screen:
         screen.until(lambda seen: seen.count(b"committee") >= 2)

@@ -167,6 +167,7 @@ def test_junit_counts_what_fails_and_names_both_identities() -> None:
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
         "tests": "6", "failures": "2", "errors": "1", "skipped": "1",
     }  # fmt: skip
+    assert suite.get("timestamp") == "2026-11-24T06:00:00", "UTC, as the format has it: without a zone"
     properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
     assert properties["fingerprint"] == NAMED.fingerprint
     assert properties["group_id_unknown"] == "no secret is here"
