@@ -114,7 +114,14 @@ CHECKS: Mapping[str, Check] = {
         Check(
             "surfaces",
             "are our surfaces served, and by which nodes",
-            ("node.status", *WIRE_KINDS, "wire.stream"),
+            (
+                "node.status",
+                "node.surfaces",
+                "node.subscriptions",
+                "span.endpoint",
+                *WIRE_KINDS,
+                "wire.stream",
+            ),
             _surfaces,
         ),
         Check(

@@ -160,6 +160,12 @@ def _clock(fact: Fact | None) -> tuple[int, int | None] | None:
     return None if now is None else (now - fact.seen_ms, whole(told.get("started_ms")))
 
 
+def host_clock(scope: Scope, node: str) -> int:
+    """By how much a node's clock is ahead of ours, ms; 0 where it does not tell its time."""
+    told = _clock(scope.snapshot.get(SUBSCRIPTIONS, node)) or _clock(scope.snapshot.get("node.status", node))
+    return told[0] if told is not None else 0
+
+
 def _here(moment: object, offset_ms: int, seen_ms: int | None) -> int | None:
     """A moment of another host by our clock, never later than when it was seen (invariant 1)."""
     told = whole(moment)

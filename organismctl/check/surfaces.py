@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, SourceRef, Status
 from organismctl.check.heard import heard_row
+from organismctl.check.surface_fresh import fresh_row
 from organismctl.check.values import hex_id, items, listed, short, source, table, text, whole
 from organismctl.identity.map_group import map_group_id
 
@@ -61,6 +62,7 @@ def check_surfaces(scope: Scope) -> list[Finding]:
     for surface in scope.organism.config.surfaces:
         seen = [_node(scope, wire, surface, node) for node in roster]
         rows.append(_surface(scope, surface, seen))
+        rows.append(fresh_row(scope, surface))
         rows += _heard(scope, wire, surface, roster)
     return rows
 
@@ -136,6 +138,10 @@ def _surface(scope: Scope, surface: Surface, seen: list[_Served]) -> Finding:
     status = Status.UNKNOWN if unknown else Status.OK
     if without and not unknown:
         status = Status.WARN if serving else Status.BAD
+    if status is Status.BAD and scope.identity is not None:
+        shown += (
+            f"; an integrator pinned to {short(scope.identity.fingerprint)} gets ConnectTimeout, nothing else"
+        )
     refs = tuple(ref for one in seen for ref in one.refs)
     return finding("SURFACE-UNSERVED", status, surface.name, shown, values=values,
                    limits={"nodes": len(seen)}, sources=refs)  # fmt: skip

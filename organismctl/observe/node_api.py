@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STATUS, CONFIG, TICKETS, DIGEST = "node.status", "node.config", "node.tickets", "node.digest"
 SUBSCRIPTIONS, EVIDENCE, FACTS = "node.subscriptions", "node.evidence", "node.facts"
+SURFACES = "node.surfaces"
 MAX_ANSWER = 8 << 20
 EVIDENCE_LISTED = 1000
 """The newest pointers that a node is asked for; how far its evidence goes back it says besides."""
@@ -135,6 +136,7 @@ _QUESTIONS: Mapping[str, Callable[[LookingClient, int], Any]] = {
     DIGEST: _digest,
     SUBSCRIPTIONS: lambda client, _: dict(client.document("/v1/subscriptions", MAX_ANSWER)),
     EVIDENCE: lambda client, _: dict(client.document(f"/v1/evidence?limit={EVIDENCE_LISTED}", MAX_ANSWER)),
+    SURFACES: lambda client, _: dict(client.document("/v1/surfaces", MAX_ANSWER)),
     FACTS: lambda client, _: newest_facts(client),
 }
 

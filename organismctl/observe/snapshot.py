@@ -11,6 +11,7 @@ elsewhere. Kinds name what a fact is about (each source documents its kinds):
 | ``node.digest`` | node name | ``log/digest`` at the height that all nodes have |
 | ``node.subscriptions`` | node name | ``subscriptions`` of the node API, and what the next fact waits for |
 | ``node.evidence`` | node name | ``evidence`` of the node API: the newest pointers, and how far they go back |
+| ``node.surfaces`` | node name | ``surfaces`` of the node API: how far each is, and when its last item came |
 | ``node.facts`` | node name | how degraded the newest facts of each surface are |
 | ``node.metrics`` | node name | two samples of mosaik's own exporter: producers and items of each stream |
 | ``ticket.file`` | ``node × span`` | ``node``, ``span``, ``file``; ``class``, ``ticket_id``, ``data``; or ``absent`` |

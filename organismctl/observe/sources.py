@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from organismctl.observe.wire_via import Via
 
 NODE_KINDS = (
-    node_api.STATUS, node_api.CONFIG, node_api.TICKETS, node_api.SUBSCRIPTIONS, node_api.EVIDENCE, node_api.FACTS,
+    node_api.STATUS, node_api.CONFIG, node_api.TICKETS, node_api.SUBSCRIPTIONS, node_api.EVIDENCE,
+    node_api.SURFACES, node_api.FACTS,
 )  # fmt: skip
 WIRE_KINDS = ("wire.catalog", "wire.peer")
 STREAM_KIND = "wire.stream"

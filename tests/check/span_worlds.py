@@ -9,6 +9,7 @@ from typing import Any
 from organismctl.check.finding import Finding
 from organismctl.files.deployment import Deployment, parse_deployment
 from organismctl.files.organism import LoadedOrganism
+from organismctl.identity.fingerprint import identity_of
 from organismctl.observe.snapshot import UNREACHABLE, Fact
 from tests.check.wire_worlds import BETA, BETA_DOOR, BETA_STREAM
 from tests.check.worlds import NAMES, NOW_MS, PEERS, STABLE, organism, run, ticket, ticket_facts
@@ -103,6 +104,16 @@ def evidence(name: str, positions: Sequence[int], *, unresolved: str | None = No
     ] if rows else []  # fmt: skip
     value = {"evidence": rows, "extent": extent, "unresolved": unresolved}
     return Fact("node.evidence", name, value, f"node-api {name}", seen_ms=NOW_MS)
+
+
+def surface(name: str = "node-a", **changes: Any) -> Fact:
+    """What a node says of our own surface: its last item half a second ago."""
+    found = identity_of(organism().config).surface_ids["facts"].hex()
+    one = {
+        "name": "facts", "type": "stream", "id": found, "next_seq": 41, "sealed": False,
+        "last_item_ms": NOW_MS - 500, **changes,
+    }  # fmt: skip
+    return Fact("node.surfaces", name, {"surfaces": [one]}, f"node-api {name}", seen_ms=NOW_MS)
 
 
 def pointer(position: int) -> dict[str, Any]:

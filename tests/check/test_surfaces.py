@@ -11,6 +11,8 @@ from organismctl.exits import Exit
 from organismctl.identity.fingerprint import identity_of
 from organismctl.identity.map_group import map_group_id
 from organismctl.observe.snapshot import OBSERVER, Fact
+from tests.check.span_worlds import side, told
+from tests.check.span_worlds import surface as served
 from tests.check.wire_worlds import (
     BETA,
     BETA_DOOR,
@@ -189,3 +191,29 @@ def test_what_a_subscriber_hears_of_a_spanned_member() -> None:
     assert pick(refused, "OBSERVER-REFUSED", subject).status is Status.UNKNOWN
     gone = spanned([*network(), beta(reason="no answer", cause="unreachable")])
     assert pick(gone, "SPAN-HEARD").status is Status.UNKNOWN
+
+
+def fresh(*facts: Fact, period: bool = True) -> Finding:
+    rows = run("surfaces", [*healthy(surfaces=SERVES), *facts], deployed=side(period=period))
+    return pick(rows, "SURFACE-STALE", "facts")
+
+
+def test_an_old_last_item_is_stale_and_whose_side_it_is() -> None:
+    old = NOW_MS - 60_000
+    heard_it = [told(name) for name in NAMES]
+    silent = [told(name, last_event_ms=old) for name in NAMES]
+    assert fresh(served(), *heard_it).status is Status.OK
+    row = fresh(served(last_item_ms=old), *heard_it)
+    assert (row.status, row.values["age_ms"]) == (Status.BAD, 60_000)
+    assert "our side" in row.summary
+    row = fresh(served(last_item_ms=old), *silent)
+    assert (row.status, row.values["silent"]) == (Status.WARN, ["beta / facts"])
+    assert fresh(served(last_item_ms=None), *heard_it).status is Status.BAD
+    assert fresh(served(last_item_ms=old, sealed=True)).status is Status.OK
+    assert fresh(*heard_it).status is Status.UNKNOWN
+    assert fresh(served(), *heard_it, period=False).status is Status.UNKNOWN
+
+
+def test_an_integrator_of_an_unserved_surface_gets_a_timeout() -> None:
+    row = pick(judged(network({name: {"streams": []} for name in NAMES})), "SURFACE-UNSERVED")
+    assert "ConnectTimeout" in row.summary

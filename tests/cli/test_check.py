@@ -17,7 +17,7 @@ from organismctl.check.codes import CODES
 from organismctl.cli.app import run
 from organismctl.files.lock import write_lock
 from organismctl.report.schema import schemas
-from tests.check.span_worlds import evidence, told
+from tests.check.span_worlds import evidence, surface, told
 from tests.check.worlds import (
     NAMES,
     ORGANISM,
@@ -44,6 +44,7 @@ def answer(path: str, auth: str | None) -> Answer:
     value = {"v1/status": status(name, one_host=True), "v1/tickets": held_fact(name, TICKETS[name]).value}
     value["v1/subscriptions"] = told(name).value
     value["v1/evidence?limit=1000"] = evidence(name, ()).value
+    value["v1/surfaces"] = surface().value
     value["v1/config"] = {"fingerprint": status(name)["fingerprint"], "group_id": None, "fields": {}}
     return 200, value[rest]
 
@@ -86,7 +87,8 @@ def js(capsys: pytest.CaptureFixture[str], schema: str = "check") -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", ["fingerprint", "tickets", "identity", "committee", "subscriptions", "evidence", "all"]
+    "name",
+    ["fingerprint", "tickets", "identity", "committee", "subscriptions", "surfaces", "evidence", "all"],
 )
 def test_every_check_on_a_healthy_organism(
     place: Path, capsys: pytest.CaptureFixture[str], name: str

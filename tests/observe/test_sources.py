@@ -17,6 +17,7 @@ from organismctl.observe.node_api import (
     EVIDENCE,
     STATUS,
     SUBSCRIPTIONS,
+    SURFACES,
     TICKETS,
     Address,
     NodeApi,
@@ -205,6 +206,7 @@ def test_the_sources_of_a_deployment(tmp_path: Path) -> None:
     assert [(fact.kind, fact.subject, fact.cause) for fact in looked.facts] == [
         (STATUS, "node-a", UNREACHABLE), (CONFIG, "node-a", UNREACHABLE), (TICKETS, "node-a", UNREACHABLE),
         (SUBSCRIPTIONS, "node-a", UNREACHABLE), (EVIDENCE, "node-a", UNREACHABLE),
+        (SURFACES, "node-a", UNREACHABLE),
         ("ticket.file", "node-a × beta", None), ("span.card", "beta", NOT_ASKED),
     ]  # fmt: skip
     assert CANARY not in repr(looked) + repr(loud)
