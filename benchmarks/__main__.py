@@ -19,6 +19,7 @@ NAMES = (
     "engine_build",
     "inspect",
     "appends_mosaik",
+    "exporter",
 )
 ENGINE = ("engine_build", "inspect", "appends_mosaik")
 """Those that measure against real mosaik."""

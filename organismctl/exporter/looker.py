@@ -125,15 +125,21 @@ class Looker:
         """
         begun = time.monotonic()
         first = self._last is None
-        snapshot = self._round(watched, wire)
-        self._last = snapshot
-        for one in self._beside:
-            one.begin(watched, snapshot)
-        for one in self._beside if first else ():
-            one.wait(max(begun + self._deadline_s - time.monotonic(), 0.0))
+        snapshot = self._last = self._round(watched, wire)
+        if first:
+            self._begin(watched, snapshot)
+            for one in self._beside:
+                one.wait(max(begun + self._deadline_s - time.monotonic(), 0.0))
         beside = tuple(fact for one in self._beside for fact in one.facts())
         whole = replace(snapshot, facts=snapshot.facts + beside)
-        return judge(watched, whole, surfaces, now_ms(), time.monotonic() - begun)
+        look = judge(watched, whole, surfaces, now_ms(), time.monotonic() - begun)
+        if not first:
+            self._begin(watched, snapshot)  # now that nobody waits for the processor
+        return look
+
+    def _begin(self, watched: Watched, snapshot: Snapshot) -> None:
+        for one in self._beside:
+            one.begin(watched, snapshot)
 
     def _round(self, watched: Watched, wire: WireLook) -> Snapshot:
         kinds = SINGLE | ({STREAM_KIND} if wire.listen_s > 0 else set())
