@@ -92,6 +92,7 @@ _SPAN = closed(
         "stable_id": ID,
         "pinned": FLAG,
         "card": _STATUS,
+        "heard": _STATUS,
         "tickets_valid": WHOLE,
         "tickets_unknown": WHOLE,
         "committee": WHOLE,

@@ -17,6 +17,10 @@ from organismctl.report.model import ORDER, Report, finding_json
 from organismctl.report.text import aligned, clean
 
 STATUS_SCHEMA = 1
+HEARD = frozenset(
+    ("SPAN-LAG", "SPAN-SUBSCRIPTION", "SPAN-REFUSED", "SPAN-PRODUCER-GONE", "MEMBER-DARK", "SPAN-RETIRING")
+)
+"""Codes that say how a spanned member is heard."""
 SHOWN = 8
 """Findings that the screen shows; the rest is counted."""
 
@@ -122,6 +126,7 @@ def _spans(scope: Scope, findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "stable_id": member.stable_id.hex(),
                 "pinned": member.content_hash is not None,
                 "card": _card(member.name, findings).value,
+                "heard": _heard(member.name, findings).value,
                 "tickets_valid": sum(cell.state in (State.VALID, State.FREE) for cell in cells),
                 "tickets_unknown": sum(cell.state is State.UNKNOWN for cell in cells),
                 "committee": len(cells),
@@ -139,6 +144,16 @@ def _card(name: str, findings: Sequence[Finding]) -> Status:
         row.status
         for row in findings
         if row.subject == name and (row.code.startswith("SPAN-") or row.code == "ANSWER-MALFORMED")
+    ]
+    return min(told, key=ORDER.index, default=Status.UNKNOWN)
+
+
+def _heard(name: str, findings: Sequence[Finding]) -> Status:
+    """The worst of how our nodes hear its surfaces: this spanned member alone; unknown when nothing was judged."""
+    told = [
+        row.status
+        for row in findings
+        if row.code in HEARD and row.subject.rpartition(" × ")[2].partition(" / ")[0] == name
     ]
     return min(told, key=ORDER.index, default=Status.UNKNOWN)
 
@@ -165,7 +180,7 @@ def status_text(value: dict[str, Any], report: Report, style: Style) -> str:
         parts += [aligned(rows, ("NODE", "STATE", "ROLE", "CERTIFIED", "NOTE"), style.width), "\n"]
     if value["spans"]:
         rows = [_span_row(one, report.judged_ms) for one in value["spans"]]
-        head = ("SPANNED MEMBER", "CARD", "ADMITTED", "NEXT HORIZON", "MAJORITY UNTIL")
+        head = ("SPANNED MEMBER", "CARD", "HEARD", "ADMITTED", "NEXT HORIZON", "MAJORITY UNTIL")
         parts += [aligned(rows, head, style.width), "\n"]
     changes = [f"{one['id']} {one['state']}: {one['what']}" for one in value["changes"]]
     parts += [f"change: {clean(line)}\n" for line in changes] or ["changes: none under way\n"]
@@ -207,7 +222,7 @@ def _span_row(one: dict[str, Any], now_ms: int) -> tuple[str, ...]:
         admitted += f", {one['tickets_unknown']} unknown"
     horizon = _left(one["horizon_ms"], now_ms) if one["tickets_valid"] else "-"
     majority = "unknown" if one["tickets_unknown"] else _left(one["quorum_until_ms"], now_ms)
-    return one["name"], one["card"], admitted, horizon, majority
+    return one["name"], one["card"], one["heard"], admitted, horizon, majority
 
 
 def _left(moment_ms: int | None, now_ms: int) -> str:

@@ -41,8 +41,8 @@ node-a  up     proposer  120
 node-b  up     acceptor  120
 node-c  up     acceptor  120
 
-SPANNED MEMBER  CARD  ADMITTED  NEXT HORIZON  MAJORITY UNTIL
-beta            ok    3 of 3    in 30 d       in 30 d
+SPANNED MEMBER  CARD  HEARD    ADMITTED  NEXT HORIZON  MAJORITY UNTIL
+beta            ok    unknown  3 of 3    in 30 d       in 30 d
 
 change: 2026-x rotate-member parked: rotate node-a out
 """
