@@ -309,7 +309,8 @@ def day_row() -> Row:
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, timeout=1800)
     hour, day = (json.loads(line) for line in done.stdout.splitlines())
     detail = (
-        f"{day['resident'] / 2**20:.1f} MiB after {DAY} sweeps and scrapes, {hour['resident'] / 2**20:.1f} after {HOUR}; "
+        f"{day['resident'] / 2**20:.1f} MiB after {DAY} sweeps and scrapes, {hour['resident'] / 2**20:.1f} after "
+        f"{HOUR}; "
         f"file {day['disk'] / 1024:.0f} and {hour['disk'] / 1024:.0f} KiB, {day['threads']} threads"
     )
     return Row(

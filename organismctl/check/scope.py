@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from organismctl.check.wire_view import WireView, wire_view
 from organismctl.identity.fingerprint import Identity, identity_of
@@ -38,6 +38,7 @@ class Scope:
         secret_hash: ``H(group secret)``, here or in the lock, or ``None``.
         secret_readings: Misreadings of the group secret, in words, to their ``H``; empty when it is not here.
         wire: The wire's facts of the snapshot, read once for all checks.
+        once: What several checks derive from the rest, by name: derived by the first one that asks.
     """
 
     organism: LoadedOrganism
@@ -52,6 +53,7 @@ class Scope:
     secret_hash: bytes | None = None
     secret_readings: Mapping[str, bytes] = field(default_factory=dict)
     wire: WireView = field(default_factory=WireView)
+    once: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
 
 def make_scope(

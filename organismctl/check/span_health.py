@@ -60,15 +60,17 @@ class SpanHealth:
 
 def span_health(scope: Scope) -> list[SpanHealth]:
     """Every row, in the order of organism.toml, then of the roster in deployment.toml; none without deployment.toml."""
-    return health_of(scope, list(surface_views(scope)))
+    found: list[SpanHealth] | None = scope.once.get("span_health")
+    if found is None:
+        found = scope.once["span_health"] = _health(scope)
+    return found
 
 
-def health_of(scope: Scope, views: list[SurfaceView]) -> list[SpanHealth]:
-    """See :func:`span_health`, where the views are there already."""
+def _health(scope: Scope) -> list[SpanHealth]:
     matrix = Matrix(scope)
     cells: dict[tuple[str, str], Cell] = {}
     rows = []
-    for view in views:
+    for view in surface_views(scope):
         lost = lost_at_ms(scope, view)
         for sees in view.nodes:
             key = (sees.node, view.member.name)

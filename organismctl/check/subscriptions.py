@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, SourceRef, Status
-from organismctl.check.span_health import SpanHealth, health_of, rate_of
+from organismctl.check.span_health import SpanHealth, rate_of, span_health
 from organismctl.check.span_reading import surface_views
 from organismctl.check.span_rows import surface_rows
 from organismctl.check.span_side import NODE, OBSERVER, OURS, THEIRS, TICKET, gone_reason
@@ -38,8 +38,8 @@ def _incomplete(why: str) -> Finding:
 
 
 def _rows(scope: Scope) -> Iterator[Finding]:
-    views = list(surface_views(scope))
-    rows = {(row.node, row.span, row.surface): row for row in health_of(scope, views)}
+    views = surface_views(scope)
+    rows = {(row.node, row.span, row.surface): row for row in span_health(scope)}
     for view in views:
         yield from surface_rows(scope, view)
         for sees in view.nodes:

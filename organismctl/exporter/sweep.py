@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from organismctl.check.run import CHECKS, exit_of, run_scope
-from organismctl.check.span_health import SpanHealth, health_of
+from organismctl.check.span_health import SpanHealth, span_health
 from organismctl.check.span_reading import surface_views
 from organismctl.check.span_view import SurfaceView
 from organismctl.exporter.memory import Clock, Heard, Reading
@@ -103,12 +103,12 @@ def judge(
         for (span, surface), one in surfaces.items()
     )
     scope = watched.scope(replace(snapshot, facts=snapshot.facts + known), at_ms)
-    views = list(surface_views(scope))
+    views = surface_views(scope)
     findings = run_scope(list(CHECKS), scope)
     return Look(
         scope,
         views,
-        health_of(scope, views),
+        span_health(scope),
         findings,
         int(exit_of(findings)),
         sources_of(snapshot.facts, watched.deployment),
