@@ -8,6 +8,7 @@ still has its first event has compacted nothing so far: no end is in sight.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,21 @@ class Retention:
     url: str
 
 
+Needed = Mapping[tuple[str, str], int]
+"""Stable id and surface id, 64 hex each, to the oldest position that a node's evidence points to."""
+
+
 def needed_position(scope: Scope, view: SurfaceView) -> int | None:
     """The oldest position of a surface that a node's evidence points to; ``None``: none is told."""
-    key = (view.member.stable_id.hex(), view.surface.id.hex())
-    found: list[int] = []
+    found: Needed | None = scope.once.get("needed_positions")
+    if found is None:
+        found = scope.once["needed_positions"] = _needed_positions(scope)
+    return found.get((view.member.stable_id.hex(), view.surface.id.hex()))
+
+
+def _needed_positions(scope: Scope) -> Needed:
+    """Read once for all surfaces; those without evidence are left out."""
+    found: dict[tuple[str, str], int] = {}
     for fact in scope.snapshot.of(NODE_EVIDENCE):
         value = table(fact.value)
         rows = [table(table(one).get("oldest")) for one in items(value.get("extent"))[:MAX_TOLD]]
@@ -58,13 +70,12 @@ def needed_position(scope: Scope, view: SurfaceView) -> int | None:
         ]
         for row in rows:
             pointer = table(row.get("pointer"))
+            stable, surface = hex_id(pointer.get("stable_id")), hex_id(pointer.get("surface_id"))
             position = count(pointer.get("position"))
-            if (
-                position is not None
-                and (hex_id(pointer.get("stable_id")), hex_id(pointer.get("surface_id"))) == key
-            ):
-                found.append(position)
-    return min(found, default=None)
+            if stable is None or surface is None or position is None:
+                continue
+            found[stable, surface] = min(position, found.get((stable, surface), position))
+    return found
 
 
 def retention_of(scope: Scope, view: SurfaceView) -> Retention | None:
