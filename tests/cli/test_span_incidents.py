@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from organismctl.cli.app import run
-from tests.support.committee import SERVE, Committee, running_committee, wait_for
+from tests.support.committee import SERVE, Committee, Span, running_committee, wait_for
 from tests.support.upstream import Lattice, lattices
 
 JOURNAL: list[str] = []
@@ -144,11 +145,11 @@ def test_one_node_of_ours_is_told_from_the_others(joined: tuple[Committee, Latti
     committee.stop("node-b")
     other = committee.folder / "astray.toml"
     other.write_text(committee.deployment.read_text().replace(beta.url, "http://127.0.0.1:9"))
-    process = subprocess.Popen(
-        [*SERVE, "--node", "node-b", "--deployment", str(other)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    committee.processes["node-b"] = process
+    with (committee.data("node-b") / "node.log").open("ab") as log:
+        committee.processes["node-b"] = subprocess.Popen(
+            [*SERVE, "--node", "node-b", "--deployment", str(other)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
     committee.wait_up("node-b")
     with pulse(alpha, beta):
         subject = "node-b × beta / events"
@@ -168,11 +169,12 @@ def test_a_spanned_member_retires(joined: tuple[Committee, Lattice, Lattice]) ->
     assert row["values"]["effective_at"] == "2026-12-01T00:00:00Z"
     assert find(rows, "SPAN-SUBSCRIPTION", "node-a × beta / events")["status"] == "ok"
     assert exit_code != 0  # alpha is silent, and the fold waits
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        run(["check", "subscriptions", "--organism", str(committee.folder)])
-    assert "beta-2" in out.getvalue()
-    assert "\x1b" not in out.getvalue()
+    for form in ("table", "junit", "github", "prometheus"):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+            run(["check", "subscriptions", "--organism", str(committee.folder), "--format", form])
+        assert "SPAN-RETIRING" in out.getvalue(), form
+        assert "\x1b" not in out.getvalue(), form
 
 
 def test_evidence_that_is_compacted_away(tmp_path: Path) -> None:
@@ -210,6 +212,48 @@ def test_evidence_that_is_compacted_away(tmp_path: Path) -> None:
             first(
                 committee, "what is gone is voided", "EVIDENCE-UNRESOLVED", "alpha / events", "ok", "evidence"
             )
+
+
+def compact(upstream: Committee, name: str, before: int) -> None:
+    """Let a real node forget the items of its surface up to a seq, as a compaction of its store does."""
+    upstream.kill(name)
+    with contextlib.closing(sqlite3.connect(upstream.data(name) / "node.sqlite")) as db, db:
+        db.execute("DELETE FROM signed WHERE lane = 0 AND seq < ?", (before,))
+    upstream.start(name)
+
+
+def test_a_real_upstream_that_compacts(tmp_path: Path) -> None:
+    with running_committee(tmp_path / "beta", organism="beta.ticker", names=["b-1"]) as beta:
+        wait_for("beta's facts", lambda: beta.status("b-1")["surfaces"][0]["next_seq"] > 12)
+        compact(beta, "b-1", 5)
+        with beta.client("b-1", None) as client:
+            stable, surfaces = client.card()["stable_id"], client.surfaces()
+        ends = (beta.url("b-1"),)
+        span = Span(
+            "beta", stable, surfaces.surfaces[0].id.hex(), ends, "organism", surfaces.fingerprint.hex()
+        )
+        options: Any = {"spans": [span], "fold": "fan-in", "names": ["a-1"], "spares": ["a-2"]}
+        with running_committee(tmp_path / "acme", **options) as acme:
+            quicken(acme)
+            subject = "beta / events"
+            _, row, _ = first(acme, "beta keeps a window", "EVIDENCE-RETENTION", subject, "bad", "evidence")
+            # The rate is that of the window itself: a fact each 200 ms.
+            assert row["values"]["rate_per_s"] == pytest.approx(5, rel=0.6)
+            assert row["values"]["lost_at_ms"] > time.time() * 1000 - 60_000
+            assert row["values"]["oldest_needed"] >= 5
+            wait_for("more evidence", lambda: acme.status("a-1")["surfaces"][0]["next_seq"] > 8)
+            compact(beta, "b-1", row["values"]["oldest_needed"] + 3)
+            exit_code, row, _ = first(
+                acme, "beta compacts on", "EVIDENCE-UNRESOLVED", subject, "bad", "evidence"
+            )
+            assert exit_code == 6
+            assert len(row["values"]["not_resolving"]) == 3
+            acme.start("a-2")
+            exit_code, row, _ = first(acme, "a-2 replays", "EVIDENCE-UNRESOLVED", "a-2", "bad", "evidence")
+            assert exit_code == 6
+            assert row["values"]["void"]["pointer"]["stable_id"] == stable
+            assert acme.status("a-2")["role"] == "stopped"
+            assert acme.status("a-1")["stopped"] is None
 
 
 def looked_up(committee: Committee) -> int:
