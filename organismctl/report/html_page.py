@@ -241,7 +241,7 @@ def _identity(page: Page) -> str:
         ("Stable id", _id(identity["stable_id"])),
         ("Network", _id(identity["network"])),
         *((f"Surface {h(one['name'])} ({h(one['type'])})", _id(one["id"])) for one in identity["surfaces"]),
-        *((f"Lock: {name}", _stanza(identity[name])) for name in ("deployed", "next")),
+        *((f"Lock: {name}", _stanza(identity[name], organism)) for name in ("deployed", "next")),
     ]
     spans = [
         (
@@ -257,10 +257,14 @@ def _identity(page: Page) -> str:
     return table(("What", "Id"), rows) + "<h3>Spanned members</h3>" + table(head, spans)
 
 
-def _stanza(told: dict[str, Any] | None) -> str:
+def _stanza(told: dict[str, Any] | None, ours: dict[str, Any]) -> str:
     if told is None:
         return '<span class="soft">nothing</span>'
+    same = [told[key] == ours[key] for key in ("fingerprint", "group_id") if told[key] and ours[key]]
+    verdict = "unknown" if not same else "ok" if all(same) else "bad"
+    words = {"ok": "the same as above", "bad": "not what stands above", "unknown": "not compared"}
     return (
+        f'<span class="mark {verdict}">{_SHAPES[verdict]} {words[verdict]}</span><br>'
         f"fingerprint {_id(told['fingerprint'])}<br>group id {_id(told['group_id'])}<br>"
         f"accepted {h(told['accepted_at'])} by {h(told['accepted_by'])}: {h(told['reason'])}"
     )

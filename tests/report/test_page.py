@@ -92,6 +92,11 @@ def test_html_holds_no_script_and_asks_for_nothing() -> None:
     assert "closed with 30403 �[31mred" in read.text, "what was told is shown, as text"
 
 
+def test_an_identity_that_is_not_the_accepted_one_is_said_beside_it() -> None:
+    assert "✖ not what stands above" in page_html(PAGE)
+    assert "● the same as above" in page_html(page(world(well=True)))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_of_a_remote_becomes_markup(hostile: str) -> None:
