@@ -102,7 +102,7 @@ def node_answer(path: str, node: int, nodes: int, spans: int, now_ms: int) -> An
         }  # fmt: skip
     if path == "/v1/subscriptions":
         one = {"surface": "events", "state": "live", "reason": "", "last_event_ms": now_ms - 400, "marker": None,
-               "received": now_ms // 2000, "observed": 100, "position": now_ms // 2000, "arrived": now_ms // 2000,
+               "received": 100, "observed": 100, "position": 99, "arrived": 99,
                "missed": 0, "dropped": 0, "vouches": None}  # fmt: skip
         return {
             "now_ms": now_ms, "started_ms": now_ms - 10**6, "stall": {"policy": "wait", "waiting_for": []},
