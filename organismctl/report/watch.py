@@ -72,6 +72,8 @@ def json_line(look: Look) -> str:
 def committee_text(look: Look) -> str:
     """The committee in one line; a leader is the ledger's proposer."""
     value = look["committee"]
+    if not value["size"]:
+        return "no node is known here: deployment.toml names them"
     ledger = value["ledger"]
     alike = {True: "alike", False: "DIVERGED", None: "not compared on all"}[ledger["alike"]]
     height = "unknown" if ledger["height"] is None else ledger["height"]

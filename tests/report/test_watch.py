@@ -140,6 +140,8 @@ def test_no_screen_is_overrun(width: int, height: int, name: str) -> None:
 def test_nothing_to_show_is_said() -> None:
     empty = json.loads(json.dumps(BAD))
     empty.update(nodes=[], health=[], majorities=[], findings=[], changes=[])
+    empty["committee"]["size"] = 0
     page = text(empty, Frame(80, 24, NOW_MS))
     assert "no spanned member is read" in page
     assert "change     none" in page
+    assert "committee  no node is known here" in page
