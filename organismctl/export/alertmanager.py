@@ -25,7 +25,7 @@ INHIBITS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("OrganismQuorumLost", "Organism(NodeDown|LeaderNotUnique|LedgerBehind|ToleranceGone|Finding)", ("organism",)),
     ("OrganismGroupForked", "Organism(NodeDown|LedgerBehind)", ("organism", "node")),
     ("OrganismNodeDown", "OrganismSourceDown", ("organism",)),
-    ("OrganismMemberDark", "OrganismSpanLag", ("organism", "span")),
+    ("OrganismMemberDark", "Organism(SpanLag|StallWaiting)", ("organism", "span")),
     ("OrganismSpanRefused", "Organism(SpanLag|SpanOurSide)", ("organism", "span", "node")),
     ("OrganismTicketNearEnd", "OrganismTicketEndsSoon", ("organism", "span", "node")),
 )  # fmt: skip

@@ -154,6 +154,21 @@ def _spans(on: Subject) -> Iterator[Alert]:
         "{{ $labels.node }} does not hear {{ $labels.span }}, and others do: side {{ $labels.side }}", 2,
     )  # fmt: skip
     yield Alert(
+        "OrganismEventsLost", f"increase({on.series('span_lost_events_total')}[15m]) > 0", TICKET,
+        ("SPAN-SLOW-CONSUMER",), on.command("check subscriptions"),
+        "{{ $labels.node }} lost events of {{ $labels.span }} / {{ $labels.surface }}", 0,
+    )  # fmt: skip
+    yield Alert(
+        "OrganismStallWaiting", f"time() - {on.series('stall_waiting_since_timestamp_seconds')} > 0", PAGE,
+        ("STALL-WAITING",), on.command("check subscriptions"),
+        "the next fact waits for {{ $labels.span }} / {{ $labels.surface }} for {{ $value | humanizeDuration }}",
+    )  # fmt: skip
+    yield Alert(
+        "OrganismFactsDegraded", f"{on.series('facts_degraded_ratio')} > 0", TICKET, ("FACT-DEGRADED",),
+        on.command("check subscriptions"),
+        "{{ $value | humanizePercentage }} of the newest facts of {{ $labels.surface }} lack an input",
+    )  # fmt: skip
+    yield Alert(
         "OrganismSpanRetiring", f"{on.series('identity_drift', what='retired')} == 1", TICKET,
         ("SPAN-RETIRING", "SPAN-RETIRED"), on.command("check identity"),
         "{{ $labels.span }} retires or has retired", 0,

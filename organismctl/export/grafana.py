@@ -133,6 +133,10 @@ def _spans(on: Subject) -> Iterator[Panel]:
         words=(("0", "not live"), ("1", "live")),
     )  # fmt: skip
     yield Panel(
+        "Events lost on the way", "timeseries",
+        ((f"increase({on.series('span_lost_events_total')}[15m])", pair),),
+    )  # fmt: skip
+    yield Panel(
         "Whose side", "table", ((on.series("span_side"), ""),), width=24,
         note="theirs, ours, node (one node of ours), ticket, observer, none (all is well) or unknown.",
     )  # fmt: skip
@@ -160,11 +164,8 @@ def _tickets(on: Subject) -> Iterator[Panel]:
     )  # fmt: skip
     yield Panel(
         "Evidence: retention left", "timeseries",
-        # Where no end is in sight there is no series; 0 or more says that the question was asked at all.
-        (
-            (on.series("evidence_retention_seconds"), "{{span}}"),
-            (on.series("findings", code__re="EVIDENCE-.*"), "{{code}} {{status}}"),
-        ), "s",
+        ((on.series("evidence_retention_seconds"), "{{span}}"),), "s",
+        note="Until upstream is projected to lose our oldest evidence; no data: no end in sight.",
     )  # fmt: skip
 
 

@@ -157,8 +157,10 @@ def remember(
         *(one.last_event_ms for one in own),
         not_after=now_ms,
     )
+    if came and (last is None or last <= before.seen_ms):
+        last = now_ms  # counted and not dated (mosaik's metrics): it came since the last sweep
     positions = [one for one in (before.last_position, *(one.position for one in told)) if one is not None]
-    nodes = {**before.nodes, **{one.node: _mark(one, now_ms) for one in told}}
+    nodes = {**before.nodes, **{one.node: _mark(one, before.nodes.get(one.node), now_ms) for one in told}}
     new = replace(
         before,
         seen_ms=now_ms,
@@ -184,28 +186,24 @@ def forget_nodes(memory: Remembered, nodes: Iterable[str]) -> Remembered:
     return replace(memory, nodes={name: mark for name, mark in memory.nodes.items() if name in kept})
 
 
-def _mark(one: Reading, now_ms: int) -> Mark:
-    return Mark(
-        now_ms,
-        None if one.last_event_ms is None else min(one.last_event_ms, now_ms),
-        one.received,
-        one.position,
-        one.lag_events,
-        one.lag_s,
-        one.link,
-    )
+def _mark(one: Reading, past: Mark | None, now_ms: int) -> Mark:
+    last = None if one.last_event_ms is None else min(one.last_event_ms, now_ms)
+    if last is None and past is not None:
+        last = now_ms if _since(past, one) else past.last_event_ms
+    return Mark(now_ms, last, one.received, one.position, one.lag_events, one.lag_s, one.link)
 
 
 def _came(before: Remembered, told: list[Reading]) -> int:
     """Events since the last sweep: every member hears the same ones, so the greatest count of any counts."""
-    most = 0
-    for one in told:
-        past = before.nodes.get(one.node)
-        if one.received is None or past is None or past.received is None:
-            continue
-        # A count below the last one is that of a new process: it counts from nothing.
-        most = max(most, one.received - past.received if one.received >= past.received else one.received)
-    return most
+    return max((_since(before.nodes.get(one.node), one) for one in told), default=0)
+
+
+def _since(past: Mark | None, one: Reading) -> int:
+    """Events that a member has counted since it was last seen."""
+    if one.received is None or past is None or past.received is None:
+        return 0
+    # A count below the last one is that of a new process: it counts from nothing.
+    return one.received - past.received if one.received >= past.received else one.received
 
 
 def _rate(before: Remembered, came: int, now_ms: int) -> float:

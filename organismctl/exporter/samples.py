@@ -60,6 +60,8 @@ def look_samples(
     yield from _findings(look)
     yield from _pairs(look)
     yield from _surfaces(look, surfaces)
+    yield from _lost(look)
+    yield from _stalled(look)
     yield from _tickets(look)
     yield from _drifted(look, since)
     yield from _committee(look, since)
@@ -121,6 +123,29 @@ def _pairs(look: Look) -> Iterator[Sample]:
         if row.link is not None:
             yield _of("span_live", row.link == "live", *labels)
         yield _of("span_side", 1, *labels, row.side)
+
+
+def _lost(look: Look) -> Iterator[Sample]:
+    for view in look.views:
+        for sees in view.nodes:
+            if sees.why is None:
+                lost = max(sees.missed, sees.dropped)
+                yield _of("span_lost_events_total", lost, sees.node, view.member.name, view.surface.name)
+
+
+def _stalled(look: Look) -> Iterator[Sample]:
+    """What the stall policy does now: which input the next fact waits for, or how many facts lack one."""
+    reads = {(view.member.name, view.surface.name) for view in look.views}
+    own = {surface.name for surface in look.scope.organism.config.surfaces}
+    for row in look.findings:
+        if row.code == "STALL-WAITING" and row.status is Status.BAD:
+            span, _, surface = row.subject.partition(" / ")
+            if (span, surface) in reads and (since := whole(row.values.get("since_ms"))) is not None:
+                yield _of("stall_waiting_since_timestamp_seconds", since / 1000, span, surface)
+        elif row.code == "FACT-DEGRADED" and row.subject in own:
+            many, lacking = whole(row.values.get("facts")), whole(row.values.get("degraded"))
+            if many and lacking is not None:
+                yield _of("facts_degraded_ratio", lacking / many, row.subject)
 
 
 def _surfaces(look: Look, surfaces: Mapping[Key, Remembered]) -> Iterator[Sample]:

@@ -104,6 +104,25 @@ SERIES: tuple[Series, ...] = (
         "Events that came while it was watched; survives a restart.",
         _SURFACE,
     ),
+    Series(
+        PREFIX + "span_lost_events_total",
+        "counter",
+        ("node", "span", "surface"),
+        "Events that did not come, or gave way before they were read, by the node's count since it started.",
+        _PAIR,
+    ),
+    _gauge(
+        "stall_waiting_since_timestamp_seconds",
+        "span surface",
+        "Since when the next fact waits for this input; there only while it does.",
+        _SURFACE,
+    ),
+    _gauge(
+        "facts_degraded_ratio",
+        "surface",
+        "Share of the newest facts of our own surface that lack an input; absent with stall = wait.",
+        "our surfaces",
+    ),
     _gauge(
         "ticket_horizon_timestamp_seconds",
         "node span",

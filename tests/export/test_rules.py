@@ -40,6 +40,11 @@ def s(name: str, value: float, **labels: str) -> dict[str, Any]:
     return {"series": f"organism_{name}{{{pairs}}}", "values": f"{value:g}x60"}
 
 
+def rising(name: str, **labels: str) -> dict[str, Any]:
+    """A series that counts one a minute."""
+    return {**s(name, 0, **labels), "values": "0+1x60"}
+
+
 UP = s("up", 1, source="exporter")
 DAY = 86_400
 NEVER = 1e18
@@ -61,6 +66,11 @@ CASES: list[tuple[str, list[dict[str, Any]], dict[str, str], str]] = [
      "beta refuses node-a: its ticket does not admit"),
     ("OrganismSpanOurSide", [s("span_side", 1, **PAIR, side="node")], {**PAIR, "side": "node"},
      "node-a does not hear beta, and others do: side node"),
+    ("OrganismEventsLost", [rising("span_lost_events_total", **PAIR)], PAIR, "node-a lost events of beta / facts"),
+    ("OrganismStallWaiting", [s("stall_waiting_since_timestamp_seconds", AT_S - 90, **SURFACE)], SURFACE,
+     "the next fact waits for beta / facts for 1m 30s"),
+    ("OrganismFactsDegraded", [s("facts_degraded_ratio", 0.25, surface="facts")], {"surface": "facts"},
+     "25% of the newest facts of facts lack an input"),
     ("OrganismSpanRetiring", [s("identity_drift", 1, span="beta", what="retired")], {"span": "beta", "what": "retired"},
      "beta retires or has retired"),
     ("OrganismTicketNearEnd", [s("ticket_horizon_timestamp_seconds", AT_S + DAY, node="node-a", span="beta")],
@@ -173,7 +183,8 @@ def test_promtool_sees_each_alert_fire_and_only_by_its_series(tmp_path: Path) ->
         s("ticket_quorum_lost_timestamp_seconds", NEVER, span="beta"),
         s("identity_drift", 0, span="beta", what="content"), s("change_in_progress", 0, kind="retire"),
         s("evidence_retention_seconds", 3 * DAY, span="beta"), s("findings", 3, code="LOCK-MISSING", status="ok"),
-        s("findings", 3, code="TICKET-WIRE", status="unknown"),
+        s("findings", 3, code="TICKET-WIRE", status="unknown"), s("span_lost_events_total", 7, **PAIR),
+        s("facts_degraded_ratio", 0, surface="facts"),
     ]  # fmt: skip
     names = sorted({alert.name for alert in alerts(subject())})
     quiet = [{"eval_time": f"{AT_S}s", "alertname": name, "exp_alerts": []} for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -72,7 +72,7 @@ def quiet(stage: Stage) -> None:
 
 
 def test_dark_ticket_and_drift_each_name_their_own(
-    stage: Stage, record_property: pytest.RecordProperty
+    stage: Stage, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = stage.world
     quiet(stage)
@@ -97,13 +97,25 @@ def test_dark_ticket_and_drift_each_name_their_own(
     assert {(one["span"], one.get("node")) for one in firing} == {("beta", None), ("alpha", "node-b")}
     assert world.values("span_dark_since_timestamp_seconds", span="beta")
     assert not world.values("span_dark_since_timestamp_seconds", span="alpha")
+    # The same by the command that the alert names; it asks the exporter since when.
+    code = run(
+        [*dark["command"].split()[1:], "--organism", str(world.committee.deployment), "--format", "json"]
+    )
+    rows = json.loads(capsys.readouterr().out)["findings"]
+    told = {row["subject"]: row for row in rows if row["code"] == "MEMBER-DARK"}
+    assert code == 6
+    assert {subject: row["status"] for subject, row in told.items()} == {
+        "alpha / events": "ok",
+        "beta / events": "bad",
+    }
+    assert f"exporter {world.url}" in [one["source"] for one in told["beta / events"]["sources"]]
     world.muted.clear()
     world.admit("node-b")
     world.publish()
     quiet(stage)
 
 
-def test_a_forked_node_is_named(stage: Stage, record_property: pytest.RecordProperty) -> None:
+def test_a_forked_node_is_named(stage: Stage, record_property: Callable[[str, object], None]) -> None:
     committee = stage.world.committee
     quiet(stage)
     committee.stop("node-c")
@@ -127,7 +139,7 @@ def test_a_forked_node_is_named(stage: Stage, record_property: pytest.RecordProp
     quiet(stage)
 
 
-def test_a_lost_quorum_and_its_return(stage: Stage, record_property: pytest.RecordProperty) -> None:
+def test_a_lost_quorum_and_its_return(stage: Stage, record_property: Callable[[str, object], None]) -> None:
     committee = stage.world.committee
     quiet(stage)
     begun = time.monotonic()

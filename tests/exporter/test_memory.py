@@ -98,6 +98,22 @@ def test_a_clock_that_runs_ahead_makes_nothing_fresher_than_now() -> None:
     assert memory.nodes["node-a"].last_event_ms == T0
 
 
+def test_an_event_that_is_counted_and_not_dated_came_since_the_last_sweep() -> None:
+    """As mosaik's metrics tell it, of an organism without our node API."""
+    bare = [Reading("node-a", received=number, link="live") for number in (5, 5, 6)]
+    memory = remember(None, bare[:1], [], CLOCK, T0)
+    memory = remember(memory, bare[1:2], [], CLOCK, T0 + 5000)
+    assert memory.dark_since_ms == T0
+    memory = remember(memory, bare[2:], [], CLOCK, T0 + 6000)
+    assert (memory.last_event_ms, memory.dark_since_ms, memory.nodes["node-a"].last_event_ms) == (
+        T0 + 6000,
+        None,
+        T0 + 6000,
+    )
+    memory = remember(memory, bare[2:], [], CLOCK, T0 + 7000)
+    assert memory.nodes["node-a"].last_event_ms == T0 + 6000
+
+
 def test_members_that_are_no_more_are_forgotten() -> None:
     memory = remember(None, [live("node-a"), live("node-b")], [], CLOCK, T0)
     assert list(forget_nodes(memory, ["node-b", "node-c"]).nodes) == ["node-b"]

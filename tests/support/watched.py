@@ -186,8 +186,10 @@ def watched_world(folder: Path) -> Iterator[World]:
             CardedSpan(**vars_of(alpha.span(), content_hash=CONTENT, extra=issuer), card="alpha.json"),
             CardedSpan(**vars_of(beta.span())),
         ]
-        with running_committee(folder, spans=spans, fold="join", period="1s") as committee:
-            world = World(committee, alpha, beta, free_ports(1)[0])
+        port = free_ports(1)[0]
+        extra = f'[exporter]\nurl = "http://127.0.0.1:{port}"\n'
+        with running_committee(folder, spans=spans, fold="join", period="1s", extra=extra) as committee:
+            world = World(committee, alpha, beta, port)
             world.publish()
             world.admit()
             emitter = threading.Thread(target=world._emit, daemon=True)
