@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from organismctl.check.scope import Scope
     from organismctl.identity.config import Json
 
-SLOW_CODE, FULL_CODE = 10413, 10509
-"""mosaik's close codes of a stream: dropped as too slow, and as many subscribers as it takes."""
+SLOW_CODE = 10413
+"""mosaik's close code of a stream that drops a subscriber as too slow."""
 
 
 def surface_rows(scope: Scope, view: SurfaceView) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from organismctl.check.span_view import RETIRED, NodeSees, SurfaceView
+from organismctl.check.span_view import REFUSED, RETIRED, NodeSees, SurfaceView
 from organismctl.check.ticket_matrix import Cell, State
 from organismctl.check.values import listed
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 THEIRS, OURS, NODE, TICKET, OBSERVER, NONE, UNKNOWN = (
     "theirs", "ours", "node", "ticket", "observer", "none", "unknown",
 )  # fmt: skip
+REFUSALS = ("it refuses this node", "none serves the stream to this node")
+"""How a node of ours says that it was turned away (``UpstreamReader``, ``WireReader``)."""
+CANNOT_READ = "is not read on the wire"
+"""How it says that our own config asks for what it cannot do."""
 SIDES = (THEIRS, OURS, NODE, TICKET, OBSERVER, NONE, UNKNOWN)
 
 
@@ -82,11 +86,28 @@ def _broken(view: SurfaceView, sees: NodeSees, cell: Cell) -> Side:
     others = [one.node for one in view.nodes if one.live and one.node != sees.node]
     if others:
         return Side(NODE, f"{listed(others)} hears it, this node does not: {why}")
-    if sees.link == "refused":
-        return Side(THEIRS, f"it answers this node, and the node hears nothing: {why}")
+    told = _by_words(sees, why)
+    if told is not None:
+        return told
     if _serves(view):
         return Side(OURS, f"it serves others, and none of our nodes hears it: {why}")
     return Side(UNKNOWN, why)
+
+
+def _by_words(sees: NodeSees, why: str) -> Side | None:
+    """What the node's own words say, where nobody else hears the surface either; ``None``: nothing."""
+    if refuses(why):
+        return Side(THEIRS, f"it serves, and refuses us though no step of our ticket fails here: {why}")
+    if sees.link != REFUSED:
+        return None
+    if CANNOT_READ in why:
+        return Side(OURS, why)
+    return Side(THEIRS, f"what it serves cannot be used: {why}")
+
+
+def refuses(why: str) -> bool:
+    """Whether a node's own words say that it was turned away, rather than that nobody is there."""
+    return any(words in why for words in REFUSALS)
 
 
 def gone_reason(view: SurfaceView) -> str | None:

@@ -14,7 +14,7 @@ from organismctl.check.finding import Finding, SourceRef, Status
 from organismctl.check.span_health import SpanHealth, rate_of, span_health
 from organismctl.check.span_reading import surface_views
 from organismctl.check.span_rows import surface_rows
-from organismctl.check.span_side import NODE, OBSERVER, OURS, THEIRS, TICKET, gone_reason
+from organismctl.check.span_side import NODE, OBSERVER, OURS, THEIRS, TICKET, gone_reason, refuses
 from organismctl.check.span_view import RETIRED, NodeSees, SurfaceView
 from organismctl.check.stall import stall_rows
 from organismctl.check.values import duration, plural, table
@@ -22,6 +22,9 @@ from organismctl.check.values import duration, plural, table
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
     from organismctl.identity.config import Json
+
+
+_SIDES = {NODE: "this node's side", OURS: "our side", THEIRS: "their side"}
 
 
 def check_subscriptions(scope: Scope) -> list[Finding]:
@@ -135,17 +138,10 @@ def _link(scope: Scope, view: SurfaceView, sees: NodeSees, row: SpanHealth, subj
         why += "; it is the proposer, so nothing of this surface is certified: POST /v1/step-down hands over"
     if row.side == TICKET:
         return finding("SPAN-REFUSED", Status.BAD, subject, why, values=values, sources=sees.refs)
-    if row.side == THEIRS and (gone_reason(view) or view.silent) is not None:
-        return finding("SPAN-SUBSCRIPTION", Status.BAD, subject, f"their side: {why}", values=values,
-                       sources=sees.refs)  # fmt: skip
-    if row.side == THEIRS:
-        return finding(
-            "SPAN-REFUSED", Status.BAD, subject, f"their side: {why}", values=values, sources=sees.refs
-        )
-    side = {NODE: "this node's side", OURS: "our side"}.get(row.side, "whose side it is is not known")
-    return finding(
-        "SPAN-SUBSCRIPTION", Status.BAD, subject, f"{side}: {why}", values=values, sources=sees.refs
-    )
+    gone = (gone_reason(view) or view.silent) is not None
+    code = "SPAN-REFUSED" if row.side == THEIRS and refuses(why) and not gone else "SPAN-SUBSCRIPTION"
+    side = _SIDES.get(row.side, "whose side it is is not known")
+    return finding(code, Status.BAD, subject, f"{side}: {why}", values=values, sources=sees.refs)
 
 
 def _proposes(scope: Scope, node: str) -> bool:
@@ -156,8 +152,7 @@ def _proposes(scope: Scope, node: str) -> bool:
 
 def _standing(sees: NodeSees, row: SpanHealth, subject: str, values: dict[str, Json]) -> Finding:
     if row.side in (NODE, OURS):
-        side = "this node's side" if row.side == NODE else "our side"
-        return finding("SPAN-SUBSCRIPTION", Status.BAD, subject, f"{side}: {row.reason}", values=values,
+        return finding("SPAN-SUBSCRIPTION", Status.BAD, subject, f"{_SIDES[row.side]}: {row.reason}", values=values,
                        sources=sees.refs)  # fmt: skip
     shown = "live" if not sees.reason else f"live; {sees.reason}"
     return finding("SPAN-SUBSCRIPTION", Status.OK, subject, shown, values=values, sources=sees.refs)

@@ -122,7 +122,15 @@ def test_one_nodes_subscription_and_all_of_ours_are_told_apart() -> None:
     assert pick(every, "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").values["side"] == "ours"
     silent = judged([told("node-a", last_event_ms=LONG_AGO), told("node-b"), endpoint(), *admitted()])
     assert pick(silent, "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").values["side"] == "node"
-    policy = judged([*nodes(state="refused", reason="it is pinned to another hash"), endpoint(), *admitted()])
+    pinned = judged([*nodes(state="refused", reason="it is pinned to another hash"), endpoint(), *admitted()])
+    assert pick(pinned, "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").values["side"] == "theirs"
+    ours = nodes(state="refused", reason="a surface of type vec is not read on the wire; give endpoints")
+    vec = judged([*ours, endpoint(), *admitted()])
+    assert pick(vec, "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}").values["side"] == "ours"
+    why = (
+        "1 of its mosaik peers are in the catalog, and none serves the stream to this node: it has another id"
+    )
+    policy = judged([*nodes(state="connecting", reason=why), endpoint(), *admitted()])
     assert pick(policy, "SPAN-REFUSED", f"node-a × {SUBJECT}").values["side"] == "theirs"
     assert exit_of(policy) is Exit.UNHEALTHY
 
