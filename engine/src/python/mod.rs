@@ -57,6 +57,12 @@ fn quick<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send
     }
 }
 
+/// Work of some microseconds inside the runtime, with the interpreter's lock.
+fn at_once<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    let _inside = runtime()?.enter();
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panicked(&*panic))
+}
+
 /// Waits for a future without the interpreter's lock; Ctrl-C ends the wait.
 fn wait<T: Send>(py: Python<'_>, work: impl Future<Output = Result<T, Error>> + Send) -> PyResult<T> {
     let runtime = runtime()?;

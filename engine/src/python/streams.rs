@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 
 use super::network::{inner, peers};
 use super::validator::PyValidator;
-use super::{id, quick, seconds, wait};
+use super::{at_once, id, quick, seconds, wait};
 use crate::{Inbox, Node, Producer, Sent, Subscription};
 
 /// The sending side of a stream.
@@ -29,9 +29,10 @@ pub(super) struct PySubscription(Subscription);
 #[pymethods]
 impl PyProducer {
     /// Sends a datum; never waits. "sent", "offline", "full" or "closed".
-    fn send(&self, py: Python<'_>, data: &[u8]) -> PyResult<&'static str> {
+    fn send(&self, data: &[u8]) -> PyResult<&'static str> {
         let data = Bytes::copy_from_slice(data);
-        let sent = quick(py, || Ok(self.0.send(data)))?;
+        // The interpreter's lock is kept: this never waits, and getting the lock back might.
+        let sent = at_once(|| self.0.send(data))?;
         Ok(match sent {
             Sent::Sent => "sent",
             Sent::Offline => "offline",

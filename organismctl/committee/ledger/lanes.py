@@ -1,4 +1,4 @@
-"""One lane a peer: messages leave in order, in frames, and a slow peer holds up nobody else."""
+"""One lane a peer: messages of one turn of the loop leave in order, in as few frames as hold them."""
 
 from __future__ import annotations
 
@@ -7,57 +7,52 @@ from typing import Protocol
 
 from organismctl.committee.ledger.codec import MAX_BUNDLE, pack
 from organismctl.committee.ledger.messages import Adopt, Entries, Forward, Message, Promise, Propose
-from organismctl.errors import OrganismError
 
-LANE = 256
-"""At most this many messages wait for one peer; older ones are dropped, for the protocol sends again."""
 BUNDLE_BYTES = 1 << 20
 """A frame is closed once it holds this much of commands."""
-PAUSE = 0.05
-"""How long a lane rests after a frame that surely did not arrive, in seconds."""
 
 
 class Carrier(Protocol):
     """Brings frames to peers; each learns authentically whom a frame is from.
 
-    It may lose, delay, double and reorder.
+    It may lose, delay, double and reorder; what waits for a slow peer waits in the carrier, which holds a bounded
+    number and lets the oldest give way, for the protocol sends again.
     """
 
-    async def send(self, peer: bytes, data: bytes) -> None:
-        """Send one frame, at most ``codec.MAX_FRAME`` bytes.
-
-        Raises:
-            OrganismError: It surely did not arrive.
-        """
+    def send(self, peer: bytes, data: bytes) -> None:
+        """Send one frame, at most ``codec.MAX_FRAME`` bytes, or lose it; never waits, never raises."""
         ...
 
 
 class Lane:
-    """What waits for one peer."""
+    """What leaves for one peer at the end of this turn of the loop.
+
+    Args:
+        peer: The peer's id.
+        carrier: How it leaves.
+    """
 
     def __init__(self, peer: bytes, carrier: Carrier) -> None:
         self.peer = peer
         self._carrier = carrier
-        self._waiting: asyncio.Queue[Message] = asyncio.Queue(LANE)
+        self._messages: list[Message] = []
 
     def put(self, message: Message) -> None:
-        """Send a message when its turn comes; the oldest one gives way when too many wait."""
-        if self._waiting.full():
-            self._waiting.get_nowait()
-        self._waiting.put_nowait(message)
+        """Send a message, with whatever else is put before the turn ends; call it on the loop."""
+        if not self._messages:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._messages.append(message)
 
-    async def run(self) -> None:
-        """Send one frame after the other; a failed one is lost, as on any network."""
-        while True:
-            messages = [await self._waiting.get()]
-            size = _weight(messages[0])
-            while not self._waiting.empty() and len(messages) < MAX_BUNDLE and size < BUNDLE_BYTES:
-                messages.append(self._waiting.get_nowait())
-                size += _weight(messages[-1])
-            try:
-                await self._carrier.send(self.peer, pack(messages))
-            except OrganismError:
-                await asyncio.sleep(PAUSE)
+    def _flush(self) -> None:
+        messages, self._messages = self._messages, []
+        first = size = 0
+        for index, message in enumerate(messages):
+            size += _weight(message)
+            if size >= BUNDLE_BYTES or index - first + 1 == MAX_BUNDLE:
+                self._carrier.send(self.peer, pack(messages[first : index + 1]))
+                first, size = index + 1, 0
+        if first < len(messages):
+            self._carrier.send(self.peer, pack(messages[first:]))
 
 
 def _weight(message: Message) -> int:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 from organismctl.committee.ledger.codec import unpack
 from organismctl.committee.ledger.core import LedgerConfig, Role
+from organismctl.committee.ledger.disk import Disk
 from organismctl.committee.ledger.effects import (
     Advanced,
     Effect,
@@ -75,7 +76,7 @@ class LedgerRunner:
         self._carrier = carrier
         self._node = Node(config, store.load(), rng or Random(), time.monotonic())  # noqa: S311 (not a secret)
         self._on_stop = on_stop
-        self._disk = ThreadPoolExecutor(1, "ledger-write")
+        self._disk = Disk(store, self._written, self._failed)
         self._reading = ThreadPoolExecutor(1, "ledger-read")
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: dict[bytes, Lane] = {}
@@ -109,7 +110,7 @@ class LedgerRunner:
             if not future.done():
                 future.set_result(Unknown("this node was closed"))
         self._moved.set()
-        await asyncio.to_thread(self._disk.shutdown)
+        await asyncio.to_thread(self._disk.close)
         await asyncio.to_thread(self._reading.shutdown)
         self._store.close()
 
@@ -332,22 +333,22 @@ class LedgerRunner:
                     self._moved.set()
                     if self._on_stop is not None:
                         self._on_stop(effect)
-        if self._writes and not self._writing and not self._closed:
+        if self._writes and not self._writing and not self._closed and self._node.stopped is None:
             self._writing = True
-            self._spawn(self._write())
+            writes, self._writes = self._writes, []
+            self._disk.write(writes)
 
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._writes and self._node.stopped is None:
-                writes, self._writes = self._writes, []
-                await loop.run_in_executor(self._disk, self._store.write, writes)
-                self._act(self._node.written(time.monotonic(), writes[-1].token))
-                self._flush()
-        except OrganismError as exc:
+    def _written(self, writes: Sequence[Write]) -> None:
+        self._writing = False
+        if not self._closed:
+            self._act(self._node.written(time.monotonic(), writes[-1].token))
+            self._flush()
+
+    def _failed(self, exc: OrganismError) -> None:
+        self._writing = False
+        if not self._closed:
             self._act(self._node.abandon(time.monotonic(), "disk", exc.message, exc.advice or ""))
-        finally:
-            self._writing = False
+            self._flush()
 
     async def _serve(self, serve: Serve) -> None:
         loop = asyncio.get_running_loop()
@@ -363,7 +364,6 @@ class LedgerRunner:
         lane = self._lanes.get(peer)
         if lane is None:
             lane = self._lanes[peer] = Lane(peer, self._carrier)
-            self._spawn(lane.run())
         lane.put(message)
 
 

@@ -49,12 +49,12 @@ log = logging.getLogger(__name__)
 
 
 class _LedgerCarrier:
-    """The ledger's view of a carrier: the queue is the carrier's, so sending never waits."""
+    """The ledger's view of a carrier: one of its channels."""
 
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
 
-    async def send(self, peer: bytes, data: bytes) -> None:
+    def send(self, peer: bytes, data: bytes) -> None:
         """See the runner's ``Carrier``."""
         self._carrier.send(peer, Channel.LEDGER, data)
 

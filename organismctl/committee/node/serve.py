@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 READY = b"ready\n"
 START_S = 60.0
+SWITCH_S = 0.0005
 log = logging.getLogger(__name__)
 
 
@@ -64,6 +65,9 @@ def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None]
     if not settings.data.is_dir():
         raise InputError(f"{settings.data} is not there", advice="`organismctl committee init` makes it")
     lock.acquire()
+    # The ledger's disk and the carrier wait in threads of their own for milliseconds at most; Python's usual 5 ms
+    # before a busy thread gives way would be most of what an append takes.
+    sys.setswitchinterval(SWITCH_S)
     try:
         with _listening(settings, listen) as listener:
             asyncio.run(_run(settings, listen, listener, ready))
