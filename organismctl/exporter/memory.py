@@ -50,10 +50,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the exporter's own subscription heard in one sweep: how many events, from when, the last when."""
+    """What the exporter's own subscription heard in one sweep: how many events, from when to when, and the last."""
 
     items: int
     since_ms: int | None
+    until_ms: int | None
     last_event_ms: int | None
 
 
@@ -93,6 +94,7 @@ class Remembered:
         events: Events that came while it was watched.
         rate_per_s: Events per second, of the last minutes.
         last_position: The newest position that anybody has seen.
+        silent_ms: For how long nothing had come when somebody last told; ``None``: nobody listened.
         nodes: Committee member to what is remembered of it there.
     """
 
@@ -103,6 +105,7 @@ class Remembered:
     events: int = 0
     rate_per_s: float = 0.0
     last_position: int | None = None
+    silent_ms: int | None = None
     nodes: Mapping[str, Mark] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Json]:
@@ -170,7 +173,12 @@ def remember(
         last_position=max(positions, default=None),
         nodes=nodes,
     )  # fmt: skip
-    return replace(new, dark_since_ms=_dark_since(before, new, told, own, clock, now_ms))
+    silence = _silence(before, new, told, own, now_ms)
+    if silence is None:
+        return replace(new, silent_ms=None, dark_since_ms=None)
+    silent = max(silence[1] - silence[0], 0)
+    dark = clock.period_ms is not None and silent >= clock.period_ms * clock.dark_after
+    return replace(new, silent_ms=silent, dark_since_ms=silence[0] if dark else None)
 
 
 def quiet_since(memory: Remembered) -> int:
@@ -215,31 +223,23 @@ def _rate(before: Remembered, came: int, now_ms: int) -> float:
     return before.rate_per_s + weight * (came * 1000 / took - before.rate_per_s)
 
 
-def _dark_since(
-    before: Remembered, new: Remembered, told: list[Reading], own: list[Heard], clock: Clock, now_ms: int
-) -> int | None:
-    """Since when it is dark; ``None`` while it is not, or has not been listened to for long enough."""
-    if clock.period_ms is None:
-        return None
+def _silence(
+    before: Remembered, new: Remembered, told: list[Reading], own: list[Heard], now_ms: int
+) -> tuple[int, int] | None:
+    """From when until when nothing came while somebody listened; ``None`` when nobody did."""
     since = before.dark_since_ms
     if since is not None and new.last_event_ms is not None and new.last_event_ms > since:
         since = None  # an event has come after that: another silence, if any
-    if since is None:
-        since = _listened_since(new, told, own)
-    if since is None:
+    if told:
+        # A node goes on listening between sweeps, and one that cannot connect shows a silence of its own.
+        return (quiet_since(replace(new, dark_since_ms=None)) if since is None else since), now_ms
+    starts = [one.since_ms for one in own if one.since_ms is not None]
+    ends = [one.until_ms for one in own if one.until_ms is not None]
+    if not starts or not ends:
         return None
-    return since if now_ms - since >= clock.period_ms * clock.dark_after else None
-
-
-def _listened_since(new: Remembered, told: list[Reading], own: list[Heard]) -> int | None:
-    """From when silence counts: the last event, or where that is not known, when somebody began to listen."""
-    starts = [one.since_ms for one in told if one.since_ms is not None and one.link == "live"]
-    starts += [one.since_ms for one in own if one.since_ms is not None]
-    if any(one.last_event_ms is not None for one in told) or not starts:
-        # A node that has heard an event goes on listening, and one that cannot connect shows a silence of its own.
-        return quiet_since(replace(new, dark_since_ms=None))
-    begun = min(starts)
-    return begun if new.last_event_ms is None else max(begun, new.last_event_ms)
+    if since is None:
+        since = max(min(starts), new.last_event_ms or 0)
+    return since, max(ends)
 
 
 def _latest(*moments: int | None, not_after: int) -> int | None:

@@ -199,7 +199,7 @@ def _unpacked(body: str) -> Remembered:
     _numbers(
         made.watched_since_ms, made.seen_ms, made.events, made.last_event_ms or 0, made.dark_since_ms or 0
     )
-    _numbers(made.rate_per_s, made.last_position or 0)
+    _numbers(made.rate_per_s, made.last_position or 0, made.silent_ms or 0)
     return made
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from organismctl.check.committee_view import View, make_view
 from organismctl.check.finding import Finding, Status
 from organismctl.check.values import whole
-from organismctl.exporter.memory import Remembered, quiet_since
+from organismctl.exporter.memory import Remembered
 from organismctl.exporter.series import CHANGES, PREFIX, STATUSES
 
 if TYPE_CHECKING:
@@ -158,15 +158,15 @@ def _surfaces(look: Look, surfaces: Mapping[Key, Remembered]) -> Iterator[Sample
             known = surfaces.get((member.name, surface.name))
             if known is not None and known.seen_ms == look.at_ms:
                 period = side.period_ms if side is not None else None
-                yield from _surface(known, (member.name, surface.name), period, look.at_ms)
+                yield from _surface(known, (member.name, surface.name), period)
 
 
-def _surface(known: Remembered, labels: Key, period_ms: int | None, at_ms: int) -> Iterator[Sample]:
+def _surface(known: Remembered, labels: Key, period_ms: int | None) -> Iterator[Sample]:
     """A surface that somebody told something of at this sweep."""
     if known.last_event_ms is not None:
         yield _of("span_last_event_timestamp_seconds", known.last_event_ms / 1000, *labels)
-    if period_ms:
-        yield _of("span_dark_periods", max(at_ms - quiet_since(known), 0) / period_ms, *labels)
+    if period_ms and known.silent_ms is not None:
+        yield _of("span_dark_periods", known.silent_ms / period_ms, *labels)
     if known.dark_since_ms is not None:
         yield _of("span_dark_since_timestamp_seconds", known.dark_since_ms / 1000, *labels)
     yield _of("span_watched_since_timestamp_seconds", known.watched_since_ms / 1000, *labels)

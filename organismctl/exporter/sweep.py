@@ -179,5 +179,9 @@ def readings_of(look: Look) -> Iterator[tuple[Key, list[Reading], list[Heard], C
                     link=sees.link,
                 )
             )
-        own = [Heard(one.items, one.since_ms, one.last_event_ms) for one in view.heard if one.why is None]
+        own = [
+            Heard(one.items, one.since_ms, one.until_ms, one.last_event_ms)
+            for one in view.heard
+            if one.why is None
+        ]
         yield key, told, own, clock

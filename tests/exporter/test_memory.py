@@ -71,13 +71,16 @@ def test_nobody_tells_and_nothing_moves() -> None:
 
 def test_what_nobody_listened_to_is_not_dark() -> None:
     """The exporter alone listens, a second in each sweep; a day in which it did not run proves nothing."""
-    memory = remember(None, [], [Heard(3, T0 - 1000, T0 - 10)], CLOCK, T0)
+    memory = remember(None, [], [Heard(3, T0 - 1000, T0, T0 - 10)], CLOCK, T0)
     assert memory.events == 3
     day = T0 + 86_400_000
-    memory = remember(memory, [], [Heard(0, day - 1000, None)], CLOCK, day)
+    memory = remember(memory, [], [Heard(0, day - 1000, day, None)], CLOCK, day)
     assert memory.dark_since_ms is None
-    memory = remember(memory, [], [Heard(0, day - 1000, None)], Clock(100, 5), day)
+    memory = remember(memory, [], [Heard(0, day - 1000, day, None)], Clock(100, 5), day)
     assert memory.dark_since_ms == day - 1000
+    # What passes between two times of listening counts for nothing.
+    late = remember(memory, [], [Heard(9, day + 5000, day + 6000, day + 5900)], Clock(100, 5), day + 9000)
+    assert (late.dark_since_ms, late.silent_ms) == (None, 100)
 
 
 def test_a_member_that_never_spoke_is_dark_from_when_it_was_watched() -> None:

@@ -21,7 +21,7 @@ T0 = 1_795_500_000_000
 KEY = ("beta", "facts")
 SURFACES = {
     KEY: Remembered(
-        T0, T0 + 5, T0 + 4, None, 7, 0.25, 99, {"node-a": Mark(T0 + 5, T0 + 4, 7, 99, 0, 0.0, "live")}
+        T0, T0 + 5, T0 + 4, None, 7, 0.25, 99, 1, {"node-a": Mark(T0 + 5, T0 + 4, 7, 99, 0, 0.0, "live")}
     ),
     ("gamma", "facts"): Remembered(T0 + 1, dark_since_ms=T0 + 1),
 }
