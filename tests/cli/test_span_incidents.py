@@ -59,13 +59,13 @@ def first(
     return exit_code, row, rows
 
 
-@pytest.fixture(scope="module")
-def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Committee, Lattice, Lattice]]:
+@pytest.fixture
+def joined(tmp_path: Path) -> Iterator[tuple[Committee, Lattice, Lattice]]:
     """Three nodes that join two lattices, whose clocks have a period of 200 ms."""
     with lattices("alpha", "beta") as (alpha, beta):
         for one in (alpha, beta):
             one.emit(2)
-        folder = tmp_path_factory.mktemp("joined") / "acme"
+        folder = tmp_path / "acme"
         spans = [alpha.span(), beta.span()]
         with running_committee(folder, spans=spans, fold="join") as committee:
             quicken(committee)
@@ -100,8 +100,15 @@ def pulse(*upstreams: Lattice) -> Iterator[None]:
         thread.join(5)
 
 
-def test_healthy_and_then_one_member_is_dark(joined: tuple[Committee, Lattice, Lattice]) -> None:
-    committee, alpha, beta = joined
+def test_the_incidents_of_two_spanned_members(joined: tuple[Committee, Lattice, Lattice]) -> None:
+    """One after the other on one committee: each begins where the one before has ended."""
+    stage_healthy_and_then_one_member_is_dark(*joined)
+    stage_a_producer_that_is_down_and_one_that_refuses(*joined)
+    stage_one_node_of_ours_is_told_from_the_others(*joined)
+    stage_a_spanned_member_retires(*joined)
+
+
+def stage_healthy_and_then_one_member_is_dark(committee: Committee, alpha: Lattice, beta: Lattice) -> None:
     with pulse(alpha, beta):
         exit_code, row, rows = first(committee, "nothing", "MEMBER-DARK", "beta / events", "ok")
         wait_for("all is well", lambda: check(committee, "subscriptions")[0] == 0)
@@ -118,10 +125,9 @@ def test_healthy_and_then_one_member_is_dark(joined: tuple[Committee, Lattice, L
         assert not [one for one in rows if one["code"] == "STALL-WAITING" and "alpha" in one["subject"]]
 
 
-def test_a_producer_that_serves_nobody_and_one_that_refuses(
-    joined: tuple[Committee, Lattice, Lattice],
+def stage_a_producer_that_is_down_and_one_that_refuses(
+    committee: Committee, alpha: Lattice, beta: Lattice
 ) -> None:
-    committee, alpha, beta = joined
     with pulse(alpha, beta):
         beta.silent = True
         exit_code, row, rows = first(
@@ -140,8 +146,9 @@ def test_a_producer_that_serves_nobody_and_one_that_refuses(
         wait_for("all is well again", lambda: check(committee, "subscriptions")[0] == 0)
 
 
-def test_one_node_of_ours_is_told_from_the_others(joined: tuple[Committee, Lattice, Lattice]) -> None:
-    committee, alpha, beta = joined
+def stage_one_node_of_ours_is_told_from_the_others(
+    committee: Committee, alpha: Lattice, beta: Lattice
+) -> None:
     committee.stop("node-b")
     other = committee.folder / "astray.toml"
     other.write_text(committee.deployment.read_text().replace(beta.url, "http://127.0.0.1:9"))
@@ -161,8 +168,7 @@ def test_one_node_of_ours_is_told_from_the_others(joined: tuple[Committee, Latti
     committee.start("node-b")
 
 
-def test_a_spanned_member_retires(joined: tuple[Committee, Lattice, Lattice]) -> None:
-    committee, _alpha, beta = joined
+def stage_a_spanned_member_retires(committee: Committee, _alpha: Lattice, beta: Lattice) -> None:
     beta.retire("beta-2 \x1b[31mred\x1b[0m")
     exit_code, row, rows = first(committee, "beta retires", "SPAN-RETIRING", "beta / events", "warn")
     assert row["values"]["replacement"].startswith("beta-2")

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -85,8 +86,8 @@ def paper(committee: Committee, name: str, peer: bytes, days: float) -> None:
     path.chmod(0o600)
 
 
-@pytest.fixture(scope="module")
-def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Committee, Alpha]]:
+@pytest.fixture
+def wired(tmp_path: Path) -> Iterator[tuple[Committee, Alpha]]:
     """Three nodes on mosaik that read alpha's stream; node-b's ticket there ended yesterday."""
     require_engine()
     (port,) = free_ports(1)
@@ -95,9 +96,7 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Committee,
         f'keys = [{{ alg = "EdDSA", key = "{public_key("EdDSA", ISSUER).hex()}" }}]\n'
     )
     span = Span("alpha", f"{7:064x}", STREAM.hex(), (), extra=issuer)
-    committee = make_committee(
-        tmp_path_factory.mktemp("wired") / "acme", spans=[span], fold="fan-in", carrier="mosaik"
-    )
+    committee = make_committee(tmp_path / "acme", spans=[span], fold="fan-in", carrier="mosaik")
     quicken(committee)
     place = f"{peer_id_from_seed(SEED).hex()}@127.0.0.1:{port}"
     text = committee.deployment.read_text().replace("endpoints = []", f'peers = ["{place}"]')
@@ -120,8 +119,15 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Committee,
         print("\n".join(JOURNAL))
 
 
-def test_a_ticket_that_ended_is_named_with_its_step(wired: tuple[Committee, Alpha]) -> None:
-    committee, alpha = wired
+def test_the_incidents_of_a_spanned_member_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
+    """One after the other on one committee: each begins where the one before has ended."""
+    stage_a_ticket_that_ended_is_named_with_its_step(*wired)
+    stage_an_observer_with_a_ticket_hears_what_nodes_hear(*wired)
+    stage_silence_and_an_end_on_the_wire(*wired)
+    stage_a_marker_and_then_a_flood_on_the_wire(*wired)
+
+
+def stage_a_ticket_that_ended_is_named_with_its_step(committee: Committee, alpha: Alpha) -> None:
     with alpha.pulse():
         first(committee, "nothing", "SPAN-SUBSCRIPTION", f"node-a × {SUBJECT}", "ok")
         exit_code, row, rows = first(
@@ -153,8 +159,7 @@ def test_a_ticket_that_ended_is_named_with_its_step(wired: tuple[Committee, Alph
         )
 
 
-def test_an_observer_with_a_ticket_hears_what_nodes_hear(wired: tuple[Committee, Alpha]) -> None:
-    committee, alpha = wired
+def stage_an_observer_with_a_ticket_hears_what_nodes_hear(committee: Committee, alpha: Alpha) -> None:
     seed = committee.folder / "secrets" / "observer.key"
     seed.write_text(OBSERVER.hex())
     seed.chmod(0o600)
@@ -171,8 +176,7 @@ def test_an_observer_with_a_ticket_hears_what_nodes_hear(wired: tuple[Committee,
     assert lag["limits"]["rate_per_s"] == pytest.approx(10, rel=0.5)
 
 
-def test_silence_and_an_end_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
-    committee, alpha = wired
+def stage_silence_and_an_end_on_the_wire(committee: Committee, alpha: Alpha) -> None:
     exit_code, row, _ = first(committee, "alpha goes silent on the wire", "MEMBER-DARK", SUBJECT)
     assert exit_code == 6
     assert "their side" in row["summary"]
@@ -181,12 +185,11 @@ def test_silence_and_an_end_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
     assert exit_code == 6
 
 
-def test_a_marker_and_then_a_flood_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
-    committee, before = wired
+def stage_a_marker_and_then_a_flood_on_the_wire(committee: Committee, alpha: Alpha) -> None:
     text = committee.deployment.read_text()
     port = int(text.partition('peers = ["')[2].partition('"')[0].rpartition(":")[2])
     again = Alpha(f"http://127.0.0.1:{committee.relay_port}", port)
-    again.seq = before.seq
+    again.seq = alpha.seq
     try:
         first(
             committee,
