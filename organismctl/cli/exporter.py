@@ -66,7 +66,11 @@ def exporter(
         )
     place = memory or first.deployment.resolve(first.deployment.state) / "exporter.db"
     settings = Settings(address, every_s, seconds(timeout, "--timeout"), place.absolute())
-    paths = (first.deployment.path, first.context.organism_path, first.context.lock_path)
+    secret = first.deployment.secrets.group
+    paths = (
+        first.deployment.path, first.context.organism_path, first.context.lock_path,
+        *([first.deployment.resolve(secret)] if secret is not None else []),
+    )  # fmt: skip
 
     def wire(subject: Subject) -> WireLook:
         from organismctl.cli.judging import wire_look

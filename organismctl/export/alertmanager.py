@@ -7,6 +7,7 @@ inhibitions go into the present file.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from organismctl.export.alerts import PAGE, TICKET, quoted
 from organismctl.export.yaml import Yaml, to_yaml
@@ -20,16 +21,32 @@ class Receivers:
     ticket: str | None = None
 
 
-INHIBITS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("OrganismExporterDown", "Organism(SourceDown|QuorumUnknown)", ("organism",)),
-    ("OrganismQuorumLost", "Organism(NodeDown|LeaderNotUnique|LedgerBehind|ToleranceGone|Finding)", ("organism",)),
-    ("OrganismGroupForked", "Organism(NodeDown|LedgerBehind)", ("organism", "node")),
-    ("OrganismNodeDown", "OrganismSourceDown", ("organism",)),
-    ("OrganismMemberDark", "Organism(SpanLag|StallWaiting)", ("organism", "span")),
-    ("OrganismSpanRefused", "Organism(SpanLag|SpanOurSide)", ("organism", "span", "node")),
-    ("OrganismTicketNearEnd", "OrganismTicketEndsSoon", ("organism", "span", "node")),
+class Inhibit(NamedTuple):
+    """What says more silences what follows from it.
+
+    Attributes:
+        source: The alert that silences.
+        targets: Pattern of the alerts that it silences.
+        equal: Labels that both must have alike.
+        more: A further matcher of what is silenced, or nothing.
+    """
+
+    source: str
+    targets: str
+    equal: tuple[str, ...]
+    more: str = ""
+
+
+INHIBITS = (
+    Inhibit("OrganismExporterDown", "Organism(SourceDown|QuorumUnknown)", ("organism",)),
+    Inhibit("OrganismQuorumLost", "Organism(NodeDown|LeaderNotUnique|LedgerBehind|ToleranceGone)", ("organism",)),
+    Inhibit("OrganismGroupForked", "Organism(NodeDown|LedgerBehind)", ("organism", "node")),
+    Inhibit("OrganismNodeDown", "OrganismSourceDown", ("organism",),
+            'source=~"(node|subscriptions|evidence|facts|metrics)/.*"'),
+    Inhibit("OrganismMemberDark", "Organism(SpanLag|StallWaiting)", ("organism", "span")),
+    Inhibit("OrganismSpanRefused", "Organism(SpanLag|SpanOurSide)", ("organism", "span", "node")),
+    Inhibit("OrganismTicketNearEnd", "OrganismTicketEndsSoon", ("organism", "span", "node")),
 )  # fmt: skip
-"""What says more silences what follows from it: (alert, pattern of alerts, labels that must be equal)."""
 
 
 def config(organism: str, receivers: Receivers) -> str:
@@ -62,18 +79,18 @@ def config(organism: str, receivers: Receivers) -> str:
                     },
                 ],
             },
-            "inhibit_rules": [_inhibit(mine, *one) for one in INHIBITS],
+            "inhibit_rules": [_inhibit(mine, one) for one in INHIBITS],
             "receivers": [_receiver(page, receivers.page), _receiver(ticket, receivers.ticket)],
         },
         head,
     )
 
 
-def _inhibit(mine: list[str], source: str, targets: str, equal: tuple[str, ...]) -> Yaml:
+def _inhibit(mine: list[str], one: Inhibit) -> Yaml:
     return {
-        "source_matchers": [*mine, f"alertname={quoted(source)}"],
-        "target_matchers": [*mine, f"alertname=~{quoted(targets)}"],
-        "equal": [*equal],
+        "source_matchers": [*mine, f"alertname={quoted(one.source)}"],
+        "target_matchers": [*mine, f"alertname=~{quoted(one.targets)}", *([one.more] if one.more else [])],
+        "equal": [*one.equal],
     }
 
 

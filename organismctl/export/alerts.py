@@ -204,6 +204,11 @@ def _identity(on: Subject) -> Iterator[Alert]:
         "{{ $labels.span }} publishes another {{ $labels.what }} than organism.toml has: who is stale, it says",
     )  # fmt: skip
     yield Alert(
+        "OrganismIdentityFlaps", f"changes({on.series('identity_drift')}[15m]) > 2", TICKET,
+        ("SPAN-CARD-CONTRADICTS",), on.command("check identity"),
+        "{{ $labels.span }} publishes now this {{ $labels.what }}, now that", 0,
+    )  # fmt: skip
+    yield Alert(
         "OrganismIssuerMoved", f"{on.series('identity_drift', what='issuer')} == 1", PAGE, ("SPAN-ISSUER",),
         on.command("check tickets"), "{{ $labels.span }} admits by another issuer than organism.toml has",
     )  # fmt: skip

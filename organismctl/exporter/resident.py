@@ -127,6 +127,7 @@ class Exporter(Generic[W]):
         self._settings = settings
         self._wire = wire
         self._say = say
+        self._failed = ""
         self._looker = Looker(settings.every_s, settings.deadline_s)
         self.stopped = threading.Event()
         self.name = files.watched.organism.config.name
@@ -148,10 +149,19 @@ class Exporter(Generic[W]):
             begun = time.monotonic()
             try:
                 self.sweep()
+                self._failed = ""
+            except OrganismError as exc:
+                self._fail(f"the sweep failed: {exc.message}")
             except Exception as exc:  # noqa: BLE001 # a defect in one sweep shows as down, and the next one tries
-                self._swept = None
-                self._say(f"the sweep failed, a defect of organismctl: {type(exc).__name__}: {exc}")
+                self._fail(f"the sweep failed, a defect of organismctl: {type(exc).__name__}: {exc}")
             self.stopped.wait(max(self._settings.every_s - (time.monotonic() - begun), 0.0))
+
+    def _fail(self, why: str) -> None:
+        """A sweep that came to nothing: what was told before is told no more, and why is said once."""
+        self._swept = None
+        if why != self._failed:
+            self._failed = why
+            self._say(why)
 
     def close(self) -> None:
         """Stop serving, and close the memory."""

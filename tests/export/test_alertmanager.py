@@ -53,7 +53,7 @@ def test_each_severity_finds_its_receiver(tmp_path: Path, labels: dict[str, str]
 
 def test_what_silences_and_what_is_silenced_are_alerts_with_those_labels() -> None:
     made = {alert.name: alert for alert in alerts(subject())}
-    for source, targets, equal in INHIBITS:
+    for source, targets, equal, _ in INHIBITS:
         assert source in made
         silenced = [name for name in made if re.fullmatch(targets, name)]
         assert silenced

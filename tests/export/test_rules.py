@@ -82,6 +82,8 @@ CASES: list[tuple[str, list[dict[str, Any]], dict[str, str], str]] = [
     ("OrganismIdentityDrift", [s("identity_drift", 1, span="beta", what="stable_id")],
      {"span": "beta", "what": "stable_id"},
      "beta publishes another stable_id than organism.toml has: who is stale, it says"),
+    ("OrganismIdentityFlaps", [{**s("identity_drift", 0, span="beta", what="content"), "values": "0 1 " * 30}],
+     {"span": "beta", "what": "content"}, "beta publishes now this content, now that"),
     ("OrganismIssuerMoved", [s("identity_drift", 1, span="beta", what="issuer")], {"span": "beta", "what": "issuer"},
      "beta admits by another issuer than organism.toml has"),
     ("OrganismFingerprintDrift", [s("findings", 1, code="FINGERPRINT-DRIFT", status="bad")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from organismctl.exporter.page import OPENMETRICS, TEXT, Page, chosen_type, stale_page
 from organismctl.exporter.samples import Sample
 from organismctl.exporter.series import BY_NAME, SERIES, page
+from tests.support.prometheus import tool
 
 ROOT = Path(__file__).parents[2]
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
@@ -38,6 +40,14 @@ def test_every_series_of_the_table_is_told_in_both_formats() -> None:
     assert text == openmetrics
     assert {name for name, _ in text} == {one.name for one in SERIES if one.type != "info"}
     assert made.body(OPENMETRICS).endswith(b"# EOF\n")
+
+
+def test_promtool_has_nothing_to_say_about_the_names() -> None:
+    body = Page("acme", one_of_each(), 0).body(TEXT)
+    done = subprocess.run(
+        [tool("promtool"), "check", "metrics"], input=body, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 @given(NAMES, st.dictionaries(st.tuples(NAMES, NAMES, NAMES), st.floats(allow_nan=False), max_size=6))

@@ -129,18 +129,25 @@ def test_a_card_that_goes_takes_its_series_and_says_since_when(place: Path) -> N
 
 
 def test_a_defect_in_a_sweep_shows_as_down_and_the_next_one_tries(
-    made: Made, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made = Made(place, every_s=0.01)
     made.exporter.sweep()
 
     def broken(*_: object) -> None:
-        made.exporter.stopped.set()
+        if len(tries) == 2:
+            made.exporter.stopped.set()
+        tries.append(1)
         raise RuntimeError("a defect, for a test")
 
+    tries: list[int] = []
+    told = len(made.lines)
     monkeypatch.setattr(made.exporter, "sweep", broken)
     made.exporter.run()
     assert made.page().endswith(DOWN)
     assert made.lines[-1].endswith("RuntimeError: a defect, for a test")
+    assert (len(tries), len(made.lines) - told) == (3, 1)  # it goes on, and says it once
+    made.exporter.close()
 
 
 def process(place: Path, port: int, *more: str) -> subprocess.Popen[str]:
