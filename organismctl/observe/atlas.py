@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from organismctl.observe.look import Want, now_ms
 from organismctl.observe.snapshot import MALFORMED, OBSERVER, UNREACHABLE, Fact
 
 if TYPE_CHECKING:
+    from organismctl.committee.carrier.mosaik_engine import ItemMap
     from organismctl.identity.peer_entry import EntryPoint
 
 MAX_DOCUMENT = 32 << 20
@@ -222,21 +224,24 @@ def read_map(
         network, seed or secrets.token_bytes(32), relay=relay, bind=["127.0.0.1:0" if point.host == "127.0.0.1" else
         "0.0.0.0:0"], bootstrap=[(point.peer_id, [f"{point.host}:{point.port}"])], tickets=[], timeout_s=join_s,
     )  # fmt: skip
-    end = time.monotonic() + join_s
     try:
-        with translated("read the Atlas"):
-            opened = joined.map_reader(store)
-            try:
-                while not (opened.online() and opened.keys()):
-                    if time.monotonic() > end:
-                        raise UnreachableError(
-                            f"the Atlas' map does not come online in {join_s:g} s at {point}"
-                        )
-                    time.sleep(LOOK_S)
-                found = [opened.get(key) for key in sorted(opened.keys())[-MAX_CARDS:]]
-                return [one for one in found if one is not None]
-            finally:
-                opened.close()
+        with translated("read the Atlas"), closing(joined.map_reader(store)) as opened:
+            return _held(opened, f"the Atlas' map does not come online in {join_s:g} s at {point}", join_s)
     finally:
         with translated("leave the network"):
             joined.close(0.0)
+
+
+def _held(opened: ItemMap, why_not: str, join_s: float) -> list[bytes]:
+    """What a map holds, once it holds something.
+
+    Raises:
+        UnreachableError: It does not come online in time.
+    """
+    end = time.monotonic() + join_s
+    while not (opened.online() and opened.keys()):
+        if time.monotonic() > end:
+            raise UnreachableError(why_not)
+        time.sleep(LOOK_S)
+    found = [opened.get(key) for key in sorted(opened.keys())[-MAX_CARDS:]]
+    return [one for one in found if one is not None]

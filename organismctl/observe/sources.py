@@ -106,9 +106,7 @@ def sources_for(
     sources: list[Source] = []
     addresses = node_addresses(deployment)
     asked = [at for at in addresses if at.url is not None or _on_roster(deployment, at.node)]
-    waits = organism.config.driver.stall == "wait"  # then no fact lacks anything
-    chosen = [kind for kind in NODE_KINDS if kind in kinds and not (waits and kind == node_api.FACTS)]
-    looks = [node_api.NodeApi(at, kind) for kind in chosen for at in asked]
+    looks = [node_api.NodeApi(at, kind) for kind in _node_kinds(kinds, organism) for at in asked]
     if any(look.address.url is not None for look in looks):
         from organismctl.observe.node_client import warm_up
 
@@ -125,6 +123,12 @@ def sources_for(
     sources += _exporter(kinds, organism, deployment)
     sources += _wire(kinds, organism, deployment, wire or WireLook())
     return Looks(sources, _then(kinds, organism, deployment, addresses))
+
+
+def _node_kinds(kinds: Collection[str], organism: LoadedOrganism) -> list[str]:
+    """What nodes are asked; how degraded facts are only where the stall policy lets them be."""
+    waits = organism.config.driver.stall == "wait"
+    return [kind for kind in NODE_KINDS if kind in kinds and not (waits and kind == node_api.FACTS)]
 
 
 def _exporter(kinds: Collection[str], organism: LoadedOrganism, deployment: Deployment) -> Iterator[Source]:
