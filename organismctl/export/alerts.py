@@ -34,6 +34,7 @@ class Alert:
         summary: One line, with Prometheus' templates.
         holds: How many times ``--hold`` the condition must last; 0: fires at once.
         lasts_ms: Instead of ``holds``, a length of time of its own.
+        whole: Whether it fires whenever one of its codes is bad; else the alert of all others takes those in, too.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Alert:
     summary: str
     holds: float = 1
     lasts_ms: int | None = None
+    whole: bool = True
 
     @property
     def runbook(self) -> str:
@@ -121,11 +123,12 @@ def _watching(on: Subject) -> Iterator[Alert]:
     exporter = on.series("up", source="exporter")
     yield Alert(
         "OrganismExporterDown", f"absent({exporter}) or {exporter} == 0", PAGE, ("CHECK-INCOMPLETE",),
-        on.command("doctor"), "nobody watches: the exporter is down, or its last sweep is too old", 2,
+        on.command("doctor"), "nobody watches: the exporter is down, or its last sweep is too old", 2, whole=False,
     )  # fmt: skip
     yield Alert(
         "OrganismSourceDown", f"{on.series('up', source__not='exporter')} == 0", TICKET, ("CHECK-INCOMPLETE",),
         on.command("observe"), "{{ $labels.source }} does not answer the exporter; what it feeds is not known", 5,
+        whole=False,
     )  # fmt: skip
 
 
@@ -147,6 +150,7 @@ def _spans(on: Subject) -> Iterator[Alert]:
     yield Alert(
         "OrganismSpanRefused", f"{on.series('span_side', side='ticket')} == 1", PAGE, ("SPAN-REFUSED",),
         on.command("check tickets"), "{{ $labels.span }} refuses {{ $labels.node }}: its ticket does not admit",
+        whole=False,
     )  # fmt: skip
     yield Alert(
         "OrganismSpanOurSide", f"{on.series('span_side', side__re='node|ours')} == 1", PAGE,
@@ -156,7 +160,7 @@ def _spans(on: Subject) -> Iterator[Alert]:
     yield Alert(
         "OrganismEventsLost", f"increase({on.series('span_lost_events_total')}[15m]) > 0", TICKET,
         ("SPAN-SLOW-CONSUMER",), on.command("check subscriptions"),
-        "{{ $labels.node }} lost events of {{ $labels.span }} / {{ $labels.surface }}", 0,
+        "{{ $labels.node }} lost events of {{ $labels.span }} / {{ $labels.surface }}", 0, whole=False,
     )  # fmt: skip
     yield Alert(
         "OrganismStallWaiting", f"time() - {on.series('stall_waiting_since_timestamp_seconds')} > 0", PAGE,
@@ -206,7 +210,7 @@ def _identity(on: Subject) -> Iterator[Alert]:
     yield Alert(
         "OrganismIdentityFlaps", f"changes({on.series('identity_drift')}[15m]) > 2", TICKET,
         ("SPAN-CARD-CONTRADICTS",), on.command("check identity"),
-        "{{ $labels.span }} publishes now this {{ $labels.what }}, now that", 0,
+        "{{ $labels.span }} publishes now this {{ $labels.what }}, now that", 0, whole=False,
     )  # fmt: skip
     yield Alert(
         "OrganismIssuerMoved", f"{on.series('identity_drift', what='issuer')} == 1", PAGE, ("SPAN-ISSUER",),
@@ -233,10 +237,14 @@ def _committee(on: Subject) -> Iterator[Alert]:
         "OrganismQuorumUnknown", f"absent({quorum}) and on (organism) {up} == 1", PAGE, ("COMMITTEE-QUORUM",),
         on.command("check committee"), "whether a majority is there is not known: too few nodes answer", 2,
     )  # fmt: skip
+    leader, members = on.series("leader"), on.series("members")
+    told = f"on (organism) count by (organism) ({leader}) == on (organism) {members}"
     yield Alert(
+        # Only where every member told: one that was not seen may be the one that proposes.
         "OrganismLeaderNotUnique",
-        f"sum by (organism) ({on.series('leader')}) != 1 and on (organism) {on.series('sealed')} == 0",
+        f"sum by (organism) ({leader}) != 1 and on (organism) {on.series('sealed')} == 0 and {told}",
         PAGE, ("LEADER-UNIQUE",), on.command("check committee"), "{{ $value }} nodes propose in the highest epoch", 2,
+        whole=False,
     )  # fmt: skip
     yield Alert(
         "OrganismLedgerDiverged", f"{on.series('ledger_diverged')} == 1", PAGE, ("LEDGER-DIVERGED",),
@@ -261,7 +269,7 @@ def _committee(on: Subject) -> Iterator[Alert]:
     yield Alert(
         "OrganismChangeStuck", f"{on.series('change_in_progress')} == 1", TICKET, ("ROSTER-DRIFT",),
         on.command("change list"), "a change ({{ $labels.kind }}) holds the lease longer than its deadline",
-        lasts_ms=on.deployment.thresholds.change_deadline_ms,
+        lasts_ms=on.deployment.thresholds.change_deadline_ms, whole=False,
     )  # fmt: skip
 
 
@@ -276,7 +284,7 @@ def _evidence(on: Subject) -> Iterator[Alert]:
 
 def _rest(on: Subject, made: Sequence[Alert]) -> Iterator[Alert]:
     """For each runbook, bad findings of the codes that no alert stands for."""
-    covered = {code for alert in made for code in alert.codes}
+    covered = {code for alert in made if alert.whole for code in alert.codes}
     books: dict[str, list[str]] = {}
     for code in CODES.values():
         if code.code not in covered:

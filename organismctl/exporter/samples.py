@@ -72,10 +72,10 @@ def drifts(look: Look) -> dict[tuple[str, str], bool]:
     spans = {member.name for member in look.scope.organism.config.span}
     out: dict[tuple[str, str], bool] = {}
     for row in look.findings:
-        what, span = _DRIFT.get(row.code), row.subject.partition(" / ")[0]
+        what, span = _DRIFT.get(row.code), re.split(" [/@] ", row.subject)[0]
         if what is None or span not in spans or row.status is Status.UNKNOWN:
             continue
-        # An announced retirement is one before it is over, too; of several surfaces one is enough.
+        # An announced retirement is one before it is over, too; of several surfaces or endpoints one is enough.
         found = row.status is Status.BAD or (row.code == "SPAN-RETIRING" and row.status is Status.WARN)
         out[span, what] = found or out.get((span, what), False)
     return out
