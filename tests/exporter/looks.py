@@ -27,7 +27,8 @@ from tests.check.worlds import (
     ticket_facts,
 )
 
-PERIOD = 'period = "2s"\ndark_after = 5\n'
+URL = "http://127.0.0.1:7999"
+PERIOD = f'period = "2s"\ndark_after = 5\nendpoints = ["{URL}"]\n'
 
 
 @dataclass(frozen=True)

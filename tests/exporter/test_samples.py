@@ -14,7 +14,7 @@ from organismctl.exporter.series import BY_NAME, CHANGES, DRIFTS, SIDES, STATUSE
 from organismctl.exporter.sweep import Look
 from organismctl.observe.snapshot import Fact
 from tests.check.worlds import NAMES, NOW_MS, PEERS, STABLE, card, status_fact, unseen
-from tests.exporter.looks import Told, heard, look, well
+from tests.exporter.looks import URL, Told, heard, look, well
 
 
 def taken(one: Look, tmp_path: Path) -> tuple[dict[tuple[str, tuple[str, ...]], float], dict[str, bool]]:
@@ -127,6 +127,15 @@ def test_drift_is_named_and_dated(tmp_path: Path, changes: dict[str, Any], what:
     assert made["organism_identity_drift", ("beta", what)] == 1
     assert made["organism_identity_drift_since_timestamp_seconds", ("beta", what)] == (NOW_MS + 1000) / 1000
     again.close()
+
+
+def test_an_endpoint_that_runs_something_else_is_drift_too(tmp_path: Path) -> None:
+    served = Fact(
+        "span.endpoint", f"beta @ {URL}", {"fingerprint": "0" * 64, "surfaces": []}, URL, seen_ms=NOW_MS
+    )
+    made, sources = taken(look([*well(), served]), tmp_path)
+    assert made["identity_drift", ("beta", "content")] == 1
+    assert sources["endpoint/beta"] is True
 
 
 def test_an_odd_one_out_is_forked_and_the_files_decide_a_tie(tmp_path: Path) -> None:

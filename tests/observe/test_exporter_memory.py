@@ -81,6 +81,17 @@ def test_what_it_remembers_is_a_fact_a_surface() -> None:
     )
 
 
+def test_the_published_example_is_what_the_exporter_tells() -> None:
+    example = json.loads(
+        (Path(__file__).parents[2] / "docs" / "formats" / "exporter-memory.json").read_text()
+    )
+    told = example["memory"]["acme-mainnet/offers"]
+    assert list(told) == list(GOOD)
+    assert list(told["by_node"]["node-a"]) == list(GOOD["by_node"]["node-a"])  # type: ignore[index,call-overload]
+    with exporter({**example, "organism": "acme"}) as url:
+        assert ask(url, "acme-mainnet/offers")["acme-mainnet/offers"].value == told
+
+
 @pytest.mark.parametrize(
     "broken",
     [
