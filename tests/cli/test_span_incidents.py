@@ -243,8 +243,8 @@ def test_a_real_upstream_that_compacts(tmp_path: Path) -> None:
             quicken(acme)
             subject = "beta / events"
             _, row, _ = first(acme, "beta keeps a window", "EVIDENCE-RETENTION", subject, "bad", "evidence")
-            # The rate is that of the window itself: a fact each 200 ms.
-            assert row["values"]["rate_per_s"] == pytest.approx(5, rel=0.6)
+            # The rate is that of the window itself: at most a fact each 200 ms, less on a busy machine.
+            assert 0 < row["values"]["rate_per_s"] < 6
             assert row["values"]["lost_at_ms"] > time.time() * 1000 - 60_000
             assert row["values"]["oldest_needed"] >= 5
             wait_for("more evidence", lambda: acme.status("a-1")["surfaces"][0]["next_seq"] > 8)
