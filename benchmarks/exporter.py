@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -263,6 +264,7 @@ def scrape_row() -> Row:
         alone.append(time.process_time() - begun)
     server.close()
     state.close()
+    shutil.rmtree(folder)
     mine, theirs = (sorted(column)[SCRAPES // 2] for column in (ours, alone))
     detail = f"{len(samples)} series, {mine * 1000:.0f} ms CPU, prometheus-client {theirs * 1000:.0f} ms"
     title = f"exporter, scrape of {PAIR_SPANS * PAIR_NODES} pairs / prometheus-client alone"
@@ -271,6 +273,7 @@ def scrape_row() -> Row:
 
 def a_day() -> None:
     """Simulate a day of sweeps and scrapes in this process; print resident bytes after an hour and at the end."""
+    from organismctl.exporter.history import History
     from organismctl.exporter.memory_file import MemoryFile
     from organismctl.exporter.page import OPENMETRICS, TEXT, Page
     from organismctl.exporter.samples import look_samples
@@ -280,12 +283,14 @@ def a_day() -> None:
     folder, look = taken(DAY_SPANS, DAY_NODES)
     now_ms = time.time_ns() // 1_000_000
     state = State(MemoryFile(folder / "exporter.db", "bench.organism", now_ms), lambda _: None)
+    lags = History(folder / "exporter.db.history", now_ms, lambda _: None)
     page = [Page("bench.organism", (), now_ms)]
     server = Server(Address("127.0.0.1", 0), lambda: page[0], dict, lambda: (True, ""))
     for number in range(1, DAY + 1):
         now_ms += 15_000
         one = look(now_ms, state.surfaces)
         state.take(one)
+        lags.note(state.surfaces, now_ms)
         page[0] = Page("bench.organism", look_samples(one, state.surfaces, state.since), now_ms)
         accept = {"accept": OPENMETRICS if number % 2 else TEXT}
         request = urllib.request.Request(f"http://{server.address}/metrics", headers=accept)
@@ -301,6 +306,8 @@ def a_day() -> None:
             )
     server.close()
     state.close()
+    lags.close()
+    shutil.rmtree(folder)
 
 
 def day_row() -> Row:
