@@ -10,7 +10,10 @@ import typer
 from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, NoWire, Organism, ViaNode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from organismctl.cli.judging import Subject
+    from organismctl.exporter.resident import Exporter, Settings
     from organismctl.observe.sources import WireLook
 
 app = typer.Typer(help="Run the resident exporter that Prometheus scrapes.", rich_markup_mode=None)
@@ -50,9 +53,8 @@ def exporter(
     /metrics, /v1/memory, /-/healthy. SIGTERM and Ctrl-C end it in order.
     """
     from organismctl.cli.judging import load_subject, seconds
-    from organismctl.cli.output import say
     from organismctl.errors import UsageError
-    from organismctl.exporter.resident import Exporter, Files, Settings, alone
+    from organismctl.exporter.resident import Settings
     from organismctl.exporter.server import Address
 
     every_s = seconds(every, "--every")
@@ -66,11 +68,6 @@ def exporter(
         )
     place = memory or first.deployment.resolve(first.deployment.state) / "exporter.db"
     settings = Settings(address, every_s, seconds(timeout, "--timeout"), place.absolute())
-    secret = first.deployment.secrets.group
-    paths = (
-        first.deployment.path, first.context.organism_path, first.context.lock_path,
-        *([first.deployment.resolve(secret)] if secret is not None else []),
-    )  # fmt: skip
 
     def wire(subject: Subject) -> WireLook:
         from organismctl.cli.judging import wire_look
@@ -78,22 +75,41 @@ def exporter(
         return wire_look(subject, no_wire=no_wire, via=via, listen=hear, names=("identity",))
 
     wire(first)  # options that contradict each other are found out at once
+    _stay(organism, _files(first), settings, wire)
+
+
+def _files(subject: Subject) -> tuple[Path, ...]:
+    """Whose change is looked for."""
+    places = [subject.context.organism_path, subject.context.lock_path]
+    if (deployment := subject.deployment) is not None:
+        secret = deployment.secrets.group
+        places += [deployment.path, *([deployment.resolve(secret)] if secret is not None else [])]
+    return tuple(places)
+
+
+def _stay(
+    organism: str | None, paths: tuple[Path, ...], settings: Settings, wire: Callable[[Subject], WireLook]
+) -> None:
+    """Be the exporter until a signal comes."""
+    from organismctl.cli.judging import load_subject
+    from organismctl.cli.output import say
+    from organismctl.exporter.resident import Exporter, Files, alone
+
     with alone(settings.memory):
         made = Exporter(Files(lambda: load_subject(organism), paths, say), settings, wire, say)
-        if not address.loopback:
-            say(f"warning: {address.host} is reached from other hosts; it tells names and ids, and no secret")
-        say(f"exporter of {made.name}: http://{made.server.address}/metrics, every {every_s:g} s")
+        if not settings.listen.loopback:
+            say(
+                f"warning: {settings.listen.host} is reached from other hosts; it tells names and ids, and no secret"
+            )
+        say(f"exporter of {made.name}: http://{made.server.address}/metrics, every {settings.every_s:g} s")
         _until_told(made)
         say("the exporter has stopped")
 
 
-def _until_told(made: object) -> None:
+def _until_told(made: Exporter[Subject]) -> None:
     """Run it until a signal, and close it."""
     import signal
 
-    from organismctl.exporter.resident import Exporter
-
-    assert isinstance(made, Exporter)  # noqa: S101 # typed loosely only to import late
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: made.stopped.set())
     try:

@@ -111,9 +111,11 @@ def alerts(subject: Subject) -> list[Alert]:
     made = [
         *_watching(subject),
         *_spans(subject),
+        *_facts(subject),
         *_tickets(subject),
         *_identity(subject),
         *_committee(subject),
+        *_nodes(subject),
         *_evidence(subject),
     ]
     return [*made, *_rest(subject, made)]
@@ -158,6 +160,15 @@ def _spans(on: Subject) -> Iterator[Alert]:
         "{{ $labels.node }} does not hear {{ $labels.span }}, and others do: side {{ $labels.side }}", 2,
     )  # fmt: skip
     yield Alert(
+        "OrganismSpanRetiring", f"{on.series('identity_drift', what='retired')} == 1", TICKET,
+        ("SPAN-RETIRING", "SPAN-RETIRED"), on.command("check identity"),
+        "{{ $labels.span }} retires or has retired", 0,
+    )  # fmt: skip
+
+
+def _facts(on: Subject) -> Iterator[Alert]:
+    """What was lost on the way, and what our own facts lack of it."""
+    yield Alert(
         "OrganismEventsLost", f"increase({on.series('span_lost_events_total')}[15m]) > 0", TICKET,
         ("SPAN-SLOW-CONSUMER",), on.command("check subscriptions"),
         "{{ $labels.node }} lost events of {{ $labels.span }} / {{ $labels.surface }}", 0, whole=False,
@@ -171,11 +182,6 @@ def _spans(on: Subject) -> Iterator[Alert]:
         "OrganismFactsDegraded", f"{on.series('facts_degraded_ratio')} > 0", TICKET, ("FACT-DEGRADED",),
         on.command("check subscriptions"),
         "{{ $value | humanizePercentage }} of the newest facts of {{ $labels.surface }} lack an input",
-    )  # fmt: skip
-    yield Alert(
-        "OrganismSpanRetiring", f"{on.series('identity_drift', what='retired')} == 1", TICKET,
-        ("SPAN-RETIRING", "SPAN-RETIRED"), on.command("check identity"),
-        "{{ $labels.span }} retires or has retired", 0,
     )  # fmt: skip
 
 
@@ -250,6 +256,10 @@ def _committee(on: Subject) -> Iterator[Alert]:
         "OrganismLedgerDiverged", f"{on.series('ledger_diverged')} == 1", PAGE, ("LEDGER-DIVERGED",),
         on.command("check committee"), "nodes hold different ledgers at one height", 0,
     )  # fmt: skip
+
+
+def _nodes(on: Subject) -> Iterator[Alert]:
+    """Single committee members, how many more may fail, and changes under way."""
     yield Alert(
         "OrganismNodeDown", f"{on.series('node_up')} == 0", TICKET, ("MEMBER-UNREACHABLE", "NODE-STOPPED"),
         on.command("check committee"), "{{ $labels.node }} does not answer, or has stopped", 2,

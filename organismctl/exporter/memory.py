@@ -153,6 +153,17 @@ def remember(
     told, own = list(readings), list(heard)
     if not told and not own:
         return before
+    new = _counted(before, told, own, now_ms)
+    silence = _silence(before, new, told, own, now_ms)
+    if silence is None:
+        return replace(new, silent_ms=None, dark_since_ms=None)
+    silent = max(silence[1] - silence[0], 0)
+    dark = clock.period_ms is not None and silent >= clock.period_ms * clock.dark_after
+    return replace(new, silent_ms=silent, dark_since_ms=silence[0] if dark else None)
+
+
+def _counted(before: Remembered, told: list[Reading], own: list[Heard], now_ms: int) -> Remembered:
+    """Counts, times and positions after a sweep in which somebody told something."""
     came = _came(before, told) + sum(one.items for one in own)
     last = _latest(
         before.last_event_ms,
@@ -164,7 +175,7 @@ def remember(
         last = now_ms  # counted and not dated (mosaik's metrics): it came since the last sweep
     positions = [one for one in (before.last_position, *(one.position for one in told)) if one is not None]
     nodes = {**before.nodes, **{one.node: _mark(one, before.nodes.get(one.node), now_ms) for one in told}}
-    new = replace(
+    return replace(
         before,
         seen_ms=now_ms,
         last_event_ms=last,
@@ -172,13 +183,7 @@ def remember(
         rate_per_s=_rate(before, came, now_ms),
         last_position=max(positions, default=None),
         nodes=nodes,
-    )  # fmt: skip
-    silence = _silence(before, new, told, own, now_ms)
-    if silence is None:
-        return replace(new, silent_ms=None, dark_since_ms=None)
-    silent = max(silence[1] - silence[0], 0)
-    dark = clock.period_ms is not None and silent >= clock.period_ms * clock.dark_after
-    return replace(new, silent_ms=silent, dark_since_ms=silence[0] if dark else None)
+    )
 
 
 def quiet_since(memory: Remembered) -> int:

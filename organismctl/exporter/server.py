@@ -161,15 +161,7 @@ def _handler(
             pass
 
         def _answer(self, *, body: bool) -> None:
-            path = self.path.partition("?")[0]
-            status, kind, data = self._found(path)
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(data)))
-            self.send_header("x-content-type-options", "nosniff")
-            self.end_headers()
-            if body:
-                self.wfile.write(data)
+            _send(self, *self._found(self.path.partition("?")[0]), body=body)
 
         def _found(self, path: str) -> tuple[int, str, bytes]:
             if path == "/metrics":
@@ -184,3 +176,13 @@ def _handler(
             return 404, "text/plain; charset=utf-8", text.encode()
 
     return Handler
+
+
+def _send(to: BaseHTTPRequestHandler, status: int, kind: str, data: bytes, *, body: bool) -> None:
+    to.send_response(status)
+    to.send_header("content-type", kind)
+    to.send_header("content-length", str(len(data)))
+    to.send_header("x-content-type-options", "nosniff")
+    to.end_headers()
+    if body:
+        to.wfile.write(data)
