@@ -6,16 +6,16 @@ _organismctl() {
         word="${COMP_WORDS[index]}"
         case "$word" in -*) continue ;; esac
         if [ -z "$path" ]; then
-            case "$word" in init|doctor|status|fingerprint|lock|check|observe|inspect|explain|tickets|rotate|retire|change|committee|surface) path="$word" ;; esac
+            case "$word" in init|doctor|status|watch|report|fingerprint|lock|check|observe|inspect|explain|tickets|rotate|retire|change|committee|exporter|export|surface) path="$word" ;; esac
         else
-            case "$path" in fingerprint|lock|check|tickets|rotate|retire|change|committee|surface)
+            case "$path" in fingerprint|lock|check|tickets|rotate|retire|change|committee|export|surface)
                 case " $(_organismctl_words "$path") " in *" $word "*) path="$path $word" ;; esac ;;
             esac
         fi
     done
     case "$previous" in
         --format) COMPREPLY=($(compgen -W "table json junit github prometheus jsonl" -- "$current")); return ;;
-        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--data|--dead|--deployment|--effective-at|--fail-on|--fallback|--from|--from-example|--from-peer|--group|--in|--issuer|--key|--lifetime|--limit|--listen|--name|--network|--node|--organism|--out|--output|--patience|--peer|--plan-out|--reason|--replacement|--request|--span|--spare|--stream|--surface|--ticket|--timeout|--tls-cert|--tls-key|--url|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--count|--data|--dead|--deployment|--effective-at|--every|--fail-on|--fallback|--from|--from-example|--from-peer|--group|--hear|--hold|--in|--issuer|--key|--lifetime|--limit|--listen|--memory|--name|--network|--node|--only|--organism|--out|--output|--page|--patience|--peer|--plan-out|--reason|--replacement|--request|--span|--spare|--stream|--surface|--target|--textfiles|--ticket|--timeout|--tls-cert|--tls-key|--url|--user|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
     words="$(_organismctl_words "$path")"
     COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -24,10 +24,12 @@ _organismctl() {
 _organismctl_words() {
     local words=""
     case "$1" in
-        "") words="init doctor status fingerprint lock check observe inspect explain tickets rotate retire change committee surface --version --organism --help --debug --no-color --quiet" ;;
+        "") words="init doctor status watch report fingerprint lock check observe inspect explain tickets rotate retire change committee exporter export surface --version --organism --help --debug --no-color --quiet" ;;
         "init") words="--from-example --list-examples --name --network --node --spare --span --acl --from-peer --group --via --help --debug --no-color --quiet" ;;
         "doctor") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "status") words="--organism --deployment --format --output --from --timeout --no-wire --via --help --debug --no-color --quiet" ;;
+        "watch") words="--organism --deployment --every --count --once --format --timeout --no-wire --via --help --debug --no-color --quiet" ;;
+        "report") words="--organism --deployment --format --output --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
         "fingerprint") words="show explain diff check --help --debug --no-color --quiet" ;;
         "fingerprint show") words="--as-ref --format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "fingerprint explain") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
@@ -37,11 +39,13 @@ _organismctl_words() {
         "lock init") words="--reason --organism --deployment --help --debug --no-color --quiet" ;;
         "lock accept") words="--reason --announcement --organism --deployment --help --debug --no-color --quiet" ;;
         "lock show") words="--format --organism --deployment --help --debug --no-color --quiet" ;;
-        "check") words="tickets identity committee surfaces fingerprint all --help --debug --no-color --quiet" ;;
+        "check") words="tickets identity committee subscriptions surfaces evidence fingerprint all --help --debug --no-color --quiet" ;;
         "check tickets") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --help --debug --no-color --quiet" ;;
         "check identity") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
         "check committee") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --help --debug --no-color --quiet" ;;
+        "check subscriptions") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
         "check surfaces") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
+        "check evidence") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --help --debug --no-color --quiet" ;;
         "check fingerprint") words="--organism --deployment --format --output --strict --fail-on --help --debug --no-color --quiet" ;;
         "check all") words="--organism --deployment --format --output --strict --fail-on --from --at --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
         "observe") words="--organism --deployment --format --output --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
@@ -73,6 +77,12 @@ _organismctl_words() {
         "committee stop") words="--node --deployment --check --help --debug --no-color --quiet" ;;
         "committee status") words="--deployment --help --debug --no-color --quiet" ;;
         "committee relay") words="--bind --data --detach --stop --help --debug --no-color --quiet" ;;
+        "exporter") words="--organism --deployment --listen --every --memory --timeout --hear --no-wire --via --help --debug --no-color --quiet" ;;
+        "export") words="prometheus alertmanager grafana systemd --help --debug --no-color --quiet" ;;
+        "export prometheus") words="--organism --deployment --hold --scrape --target --every --output --help --debug --no-color --quiet" ;;
+        "export alertmanager") words="--organism --deployment --page --ticket --output --help --debug --no-color --quiet" ;;
+        "export grafana") words="--organism --deployment --output --help --debug --no-color --quiet" ;;
+        "export systemd") words="--organism --deployment --only --every --timeout --textfiles --user --output --help --debug --no-color --quiet" ;;
         "surface") words="read verify --help --debug --no-color --quiet" ;;
         "surface read") words="--url --peer --ticket --surface --from --follow --limit --patience --format --organism --help --debug --no-color --quiet" ;;
         "surface verify") words="--url --surface --from --retired --format --organism --help --debug --no-color --quiet" ;;

@@ -29,7 +29,9 @@ COMMANDS: dict[str, Command] = {
         "fingerprint", "What the organism is: show, explain, diff, check (the CI gate).", "See"
     ),
     "lock": Command("lock", "The accepted identity: init, accept, show.", "See"),
-    "check": Command("check", "Judge tickets, identities, committee, subscriptions, evidence, or all.", "See"),
+    "check": Command(
+        "check", "Judge tickets, identities, committee, subscriptions, evidence, or all.", "See"
+    ),
     "observe": Command("observe", "Look at the world once, and keep what was seen.", "See"),
     "inspect": Command("inspect", "Show a mosaik network by its own signed catalogs.", "See"),
     "explain": Command("explain", "What a finding's code means, and what to do.", "See"),
