@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.mosaik import require_engine
+
+if TYPE_CHECKING:
+    from coverage import Coverage
 
 MUST_RUN = "ORGANISMCTL_TESTS_MUST_RUN"
 
@@ -32,6 +38,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _slow_tests_are_not_traced(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Tracing makes what computes take nearly three times as long; quick tests count for the coverage, slow do not."""
+    tracer = _tracer() if request.node.get_closest_marker("slow") else None
+    if tracer is None:
+        yield
+        return
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    tracer.stop()
+    yield
+    tracer.start()
+
+
+def _tracer() -> Coverage | None:
+    try:
+        from coverage import Coverage
+    except ImportError:
+        return None
+    return Coverage.current()
+
+
+@pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's own reaches a test; the width is pinned."""
     for name in list(os.environ):
@@ -41,3 +70,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def carrier(request: pytest.FixtureRequest) -> str:
+    """The carrier: loopback, unless the test is marked with ``both_carriers``."""
+    name: str = getattr(request, "param", "loopback")
+    if name == "mosaik":
+        require_engine()
+    return name

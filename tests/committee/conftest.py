@@ -8,16 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.committee import Committee, running_committee
-from tests.support.mosaik import require_engine
-
-
-@pytest.fixture
-def carrier(request: pytest.FixtureRequest) -> str:
-    """The carrier: loopback, unless the test is marked with ``both_carriers``."""
-    name: str = getattr(request, "param", "loopback")
-    if name == "mosaik":
-        require_engine()
-    return name
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mosaik import both_carriers
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo" / "demo.py"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -31,9 +33,10 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-def test_the_demo_shows_everything(tmp_path: Path) -> None:
+@both_carriers
+def test_the_demo_shows_everything(tmp_path: Path, carrier: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(DEMO)],
+        [sys.executable, str(DEMO), "--carrier", carrier],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
