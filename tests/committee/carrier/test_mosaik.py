@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from organismctl.committee.carrier import Channel
+from organismctl.committee.carrier import Channel, mosaik_network
 from organismctl.committee.carrier.mosaik import GroupOptions, MosaikCarrier
 from organismctl.committee.carrier.mosaik_link import link_id
 from organismctl.committee.carrier.mosaik_network import MosaikNetwork, NetworkOptions
@@ -192,8 +192,9 @@ def test_another_machine_type_stops_the_node_with_both_ids(relay: str) -> None:
     run(work)
 
 
-def test_a_relay_that_is_away_is_named(tmp_path: Path) -> None:
+def test_a_relay_that_is_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_engine()
+    monkeypatch.setattr(mosaik_network, "START_S", 5.0)
 
     async def work() -> None:
         (port,) = free_ports(1)
