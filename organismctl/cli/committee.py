@@ -156,6 +156,7 @@ def relay(
     folder = data.absolute()
     pid = run_detached(folder, partial(run_relay, folder, bind), "relay")
     typer.echo(f"the relay answers at {bind} (process {pid})", err=True)
+    typer.echo(f'next: in each deployment.toml, [mosaik] relay = "http://{bind}"', err=True)
 
 
 def _folder(deployment: Path, name: str) -> Path:

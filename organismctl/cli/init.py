@@ -187,7 +187,7 @@ def _name(name: str | None) -> str:
     from organismctl.errors import UsageError
 
     if name is None:
-        name = ask("the organism's public name, such as acme.settlement")
+        name = ask("the organism's public name, such as acme.settlement", option="--name")
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name[:80]!r} is no name", advice="letters, digits, dots, dashes and underscores")
     return name
@@ -251,9 +251,9 @@ def _draft(
 
     name = _name(name)
     if network is None:
-        network = ask("mosaik's network", "mosaik.universe")
+        network = ask("mosaik's network", "mosaik.universe", option="--network")
     if not nodes:
-        count = ask("how many committee members (an odd number)", "3")
+        count = ask("how many committee members (an odd number)", "3", option="--node, once for each")
         if not count.isdigit() or not 1 <= int(count) <= 9:
             raise UsageError(f"{count[:20]!r} is no number from 1 to 9")
         chosen = example_nodes("node", int(count), FIRST_PORT)

@@ -113,8 +113,13 @@ def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str, default: str | None = None) -> str:
+def ask(question: str, default: str | None = None, *, option: str | None = None) -> str:
     """Ask a person for a line.
+
+    Args:
+        question: What is asked.
+        default: What an empty line means.
+        option: The option that answers beforehand.
 
     Raises:
         UsageError: There is no terminal.
@@ -123,7 +128,8 @@ def ask(question: str, default: str | None = None) -> str:
 
     if not on_terminal():
         raise UsageError(
-            f"{question}: this is no terminal, so nobody can be asked", advice="give it as an option"
+            f"{question}: this is no terminal, so nobody can be asked",
+            advice=f"give it as {option or 'an option'}",
         )
     prompt(f"{question}{f' [{default}]' if default else ''}: ")
     return sys.stdin.readline().strip() or (default or "")

@@ -130,7 +130,11 @@ def import_(
         for one in renewed
     ]
     emit(table(rows, ["node", "spanned member", "file", "old horizon", "new horizon"]))
-    if all(one.admission for one in renewed):
+    if any(one.admission and one.file not in one.node.tickets for one in renewed):
+        say(
+            "next: start each node on mosaik, or start it again when it runs: it learns of a first ticket at its start"
+        )
+    elif all(one.admission for one in renewed):
         say("next: nothing; nodes on mosaik take their tickets for our own committee from these files")
     else:
         say("next: organismctl tickets install")

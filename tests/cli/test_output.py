@@ -99,8 +99,9 @@ def test_without_a_terminal_nobody_is_asked() -> None:
         output.confirm("acme", "rotate node-a out", yes=False)
     assert "--yes" in (caught.value.advice or "")
     output.confirm("acme", "rotate node-a out", yes=True)
-    with pytest.raises(UsageError, match="nobody can be asked"):
-        output.ask("its name")
+    with pytest.raises(UsageError, match="nobody can be asked") as caught:
+        output.ask("its name", option="--name")
+    assert "--name" in (caught.value.advice or "")
 
 
 def on_a_terminal(code: str, typed: str, **env: str) -> tuple[int, str]:

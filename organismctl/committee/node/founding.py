@@ -80,10 +80,17 @@ def draft_carrier(deployment_file: Path, carrier: str) -> list[str]:
         taken.add(address)
         edits.append(set_value(("node", index, "address"), address))
         lines.append(f"{node.name} has the mosaik address {address}: change it when another one reaches it")
-    if carrier == "mosaik" and any(not node.tickets for node in deployment.nodes):
+    if carrier == "mosaik" and deployment.mosaik.relay is None:
         lines.append(
-            "each node needs a ticket that [[acl]] admits: `organismctl tickets issue`, then [[node]] tickets"
+            "no [mosaik] relay is named, so mosaik's public ones count; without internet: `organismctl committee relay`"
         )
+    if carrier == "mosaik" and any(not node.tickets for node in deployment.nodes):
+        lines += [
+            "before its start each node needs a ticket that [[acl]] admits; with the key of [[acl]]:",
+            "  organismctl tickets request --committee -o request.json",
+            "  organismctl tickets issue --key secrets/admission.key --request request.json -o bundle.json",
+            "  organismctl tickets import bundle.json",
+        ]
     if edits:
         edit(deployment_file, *edits, validate=lambda text: parse_deployment(text, deployment_file))
     return lines

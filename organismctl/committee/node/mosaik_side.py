@@ -65,6 +65,10 @@ class MosaikSide:
             OrganismError: It cannot be done; says why.
         """
         self._published = self._tickets()
+        if self._settings.config.acl and not self._mosaik.tickets and self._settings.peers:
+            log.warning(
+                "[[acl]] admits by ticket and deployment.toml names none for this node: nobody will bond to it"
+            )
         await self.network.start(self._published)
 
     async def close(self) -> None:

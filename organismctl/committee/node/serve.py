@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.committee.node.process import LOG_FILE, ProcessLock, log_tail
 from organismctl.errors import InputError, OrganismError, RefusedError
+from organismctl.exits import Exit
 
 if TYPE_CHECKING:
     import uvicorn
@@ -189,7 +191,8 @@ def detach(folder: Path, run: Callable[[Callable[[], None]], None], what: str = 
         The daemon's process id.
 
     Raises:
-        OrganismError: It ended, or was not ready in time; with the log's last lines.
+        OrganismError: Why it did not start, with the exit code that it ended with; or it was not ready in time, with
+            the log's last lines.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -205,15 +208,20 @@ def detach(folder: Path, run: Callable[[Callable[[], None]], None], what: str = 
         told = _await_ready(reading)
     finally:
         os.close(reading)
-    if told is None:
-        tail = "\n".join(log_tail(folder))
-        raise OrganismError(f"the {what} did not start; the end of {folder / LOG_FILE}:\n{tail}")
-    return told
+    if told.endswith(READY):
+        return int(told.split(b" ")[0])
+    if told.startswith(b"{"):
+        why = json.loads(told)
+        raise OrganismError(
+            f"the {what} did not start: {why['message']}", advice=why["advice"], exit=Exit(why["exit"])
+        )
+    tail = "\n".join(log_tail(folder))
+    raise OrganismError(f"the {what} did not start; the end of {folder / LOG_FILE}:\n{tail}")
 
 
 def _become_daemon(folder: Path, writing: int, run: Callable[[Callable[[], None]], None]) -> None:
-    """The grandchild's life; never returns."""
-    code = 1
+    """The grandchild's life; never returns. Through ``writing`` it says that it is ready, or why it never was."""
+    code, waited_for = 1, True
     try:
         os.chdir("/")
         null = os.open(os.devnull, os.O_RDONLY)
@@ -223,6 +231,8 @@ def _become_daemon(folder: Path, writing: int, run: Callable[[Callable[[], None]
         os.dup2(out, 2)
 
         def ready() -> None:
+            nonlocal waited_for
+            waited_for = False
             os.write(writing, b"%d " % os.getpid() + READY)
             os.close(writing)
 
@@ -231,6 +241,9 @@ def _become_daemon(folder: Path, writing: int, run: Callable[[Callable[[], None]
     except OrganismError as exc:
         sys.stderr.write(f"{exc.message}\n" + (f"{exc.advice}\n" if exc.advice else ""))
         code = int(exc.exit)
+        if waited_for:
+            with contextlib.suppress(OSError):
+                os.write(writing, _why(exc))
     except BaseException:
         logging.getLogger(__name__).exception("it failed")
     finally:
@@ -239,16 +252,26 @@ def _become_daemon(folder: Path, writing: int, run: Callable[[Callable[[], None]
         os._exit(code)
 
 
-def _await_ready(reading: int) -> int | None:
+def _why(error: OrganismError) -> bytes:
+    """An error as the waiting parent takes it; short enough for one write into a pipe."""
+    problems = error.problems if isinstance(error, InputError) else ()
+    text = "\n  ".join([error.message, *map(str, problems)])
+    return json.dumps(
+        {"exit": int(error.exit), "message": text[:2000], "advice": error.advice and error.advice[:500]}
+    ).encode()
+
+
+def _await_ready(reading: int) -> bytes:
+    """What the daemon says: that it is ready, or why not; cut short when it ended or took too long."""
     import select
 
     told, end = b"", time.monotonic() + START_S
     while not told.endswith(READY):
         left = end - time.monotonic()
         if left <= 0 or not select.select([reading], [], [], left)[0]:
-            return None
-        part = os.read(reading, 64)
+            return b""
+        part = os.read(reading, 4096)
         if not part:
-            return None
+            return told
         told += part
-    return int(told.split(b" ")[0])
+    return told

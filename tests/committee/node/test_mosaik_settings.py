@@ -52,7 +52,8 @@ def test_init_drafts_what_mosaik_needs(tmp_path: Path) -> None:
     addresses = [node.address for node in deployment.nodes]
     assert len({*addresses, None}) == 4
     assert all(address is not None and address.startswith("127.0.0.1:") for address in addresses)
-    assert any("tickets issue" in line for line in told)
+    for needed in ("committee relay", "tickets request --committee", "tickets issue", "tickets import"):
+        assert any(needed in line for line in told), needed
     assert load_settings(committee.deployment, "node-b").mosaik is not None
     assert set(text.splitlines()) - {'carrier = "loopback"'} <= set(
         committee.deployment.read_text().splitlines()

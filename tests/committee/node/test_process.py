@@ -51,7 +51,7 @@ def test_detach_check_stop(founded: Committee) -> None:
     assert status.returncode == Exit.OK
     assert "node-a" in status.stdout
     again = command(founded, "serve", *node, "--detach")
-    assert again.returncode != 0
+    assert again.returncode == Exit.REFUSED
     assert "runs already" in again.stderr
     assert command(founded, "stop", *node).returncode == Exit.OK
     assert not look(founded.data("node-a")).running

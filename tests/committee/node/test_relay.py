@@ -27,12 +27,13 @@ def test_detach_and_stop(tmp_path: Path) -> None:
     started = relay(*bind, *data, "--detach")
     assert started.returncode == Exit.OK, started.stderr
     try:
-        assert f"127.0.0.1:{port}" in started.stderr
+        assert f'[mosaik] relay = "http://127.0.0.1:{port}"' in started.stderr
         with socket.create_connection(("127.0.0.1", port), 5):
             pass
         again = relay(*bind, *data, "--detach")
-        assert again.returncode != Exit.OK
+        assert again.returncode == Exit.REFUSED
         assert "runs already" in again.stderr
+        assert "committee relay --stop" in again.stderr
     finally:
         stopped = relay(*data, "--stop")
     assert (stopped.returncode, "is stopped" in stopped.stderr) == (Exit.OK, True)
