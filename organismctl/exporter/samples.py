@@ -82,18 +82,21 @@ def drifts(look: Look) -> dict[tuple[str, str], bool]:
 
 
 def lives(look: Look) -> dict[str, bool]:
-    """Committee member to whether it answers; one that refuses only the observer is not among them."""
+    """Committee member to whether it answers; one that refuses only the observer is none, nor a spare that is off."""
     view = make_view(look.scope)
     out: dict[str, bool] = {}
     for one in (*view.members, *view.others):
-        if look.scope.deployment is None or look.scope.deployment.node(one.name) is None:
+        ours = look.scope.deployment.node(one.name) if look.scope.deployment is not None else None
+        if ours is None:
             continue
         wired = any(door.answered for door in look.scope.wire.doors_of([one.peer_id]))
         if one.told is not None:
             out[one.name] = one.stopped is None
         elif wired:
             out[one.name] = True
-        elif one.fact is not None and one.fact.cause == "unreachable":
+        elif (
+            one.fact is not None and one.fact.cause == "unreachable" and (ours.roster or one in view.members)
+        ):
             out[one.name] = False
     return out
 

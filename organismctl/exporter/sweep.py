@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -117,8 +117,13 @@ def judge(
     )
 
 
-def sources_of(facts: Iterable[Fact], deployment: Deployment | None) -> dict[str, bool]:
-    """Which sources answered; one that there was nowhere to ask for is none. Names come from the files alone."""
+def sources_of(facts: Sequence[Fact], deployment: Deployment | None) -> dict[str, bool]:
+    """Which sources answered; one that there was nowhere to ask for is none, nor a spare that is off.
+
+    Names come from the files alone.
+    """
+    spares = {node.name for node in deployment.nodes if not node.roster} if deployment is not None else set()
+    off = {one.subject for one in facts if one.kind == "node.status" and one.cause == "unreachable"} & spares
     nodes = {node.name for node in deployment.nodes} if deployment is not None else set()
     spans = {span.name for span in deployment.spans} if deployment is not None else set()
     out: dict[str, bool] = {}
@@ -126,7 +131,7 @@ def sources_of(facts: Iterable[Fact], deployment: Deployment | None) -> dict[str
         if fact.cause == NOT_ASKED:
             continue
         name = _source(fact, nodes, spans)
-        if name is None:
+        if name is None or (fact.subject in off and name.endswith(f"/{fact.subject}")):
             continue
         if name not in out:
             out[name] = fact.seen

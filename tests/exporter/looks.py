@@ -75,10 +75,13 @@ def well(at_ms: int = NOW_MS) -> list[Fact]:
 
 
 def look(
-    facts: Sequence[Fact], at_ms: int = NOW_MS, surfaces: Mapping[Key, Remembered] | None = None
+    facts: Sequence[Fact],
+    at_ms: int = NOW_MS,
+    surfaces: Mapping[Key, Remembered] | None = None,
+    watched: Files | None = None,
 ) -> Look:
     """A judged look."""
-    return judge(files(), Snapshot(at_ms, tuple(facts)), surfaces or {}, at_ms)
+    return judge(watched or files(), Snapshot(at_ms, tuple(facts)), surfaces or {}, at_ms)
 
 
 @dataclass

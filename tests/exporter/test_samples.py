@@ -11,10 +11,10 @@ import pytest
 from organismctl.exporter.memory_file import Key
 from organismctl.exporter.samples import Sample, kind_of, look_samples
 from organismctl.exporter.series import BY_NAME, CHANGES, DRIFTS, SIDES, STATUSES
-from organismctl.exporter.sweep import Look
+from organismctl.exporter.sweep import Look, sources_of
 from organismctl.observe.snapshot import Fact
 from tests.check.worlds import NAMES, NOW_MS, PEERS, STABLE, card, status_fact, unseen
-from tests.exporter.looks import URL, Told, heard, look, well
+from tests.exporter.looks import URL, Told, files, heard, look, well
 
 
 def taken(one: Look, tmp_path: Path) -> tuple[dict[tuple[str, tuple[str, ...]], float], dict[str, bool]]:
@@ -60,6 +60,23 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert made["identity_drift", ("beta", "content")] == 0
     left = made["ticket_horizon_timestamp_seconds", ("node-b", "beta")] - NOW_MS / 1000
     assert left == 30 * 86_400
+
+
+def test_a_spare_that_is_off_is_no_fault(tmp_path: Path) -> None:
+    watched = files()
+    assert watched.deployment is not None
+    spare = replace(watched.deployment.nodes[-1], name="node-z", peer_id=b"\x09" * 32, roster=False)
+    nodes = (*watched.deployment.nodes, spare)
+    with_spare = replace(watched, deployment=replace(watched.deployment, nodes=nodes))
+    kinds = ("node.status", "node.subscriptions", "node.evidence")
+    off = [unseen(kind, "node-z") for kind in kinds]
+    made, sources = taken(look([*well(), *off], watched=with_spare), tmp_path)
+    assert not [name for name in sources if name.endswith("/node-z")]
+    assert ("node_up", ("node-z",)) not in made
+    refused = [unseen(kind, "node-z", "observer", "refused") for kind in kinds]
+    assert sources_of(refused, with_spare.deployment) == {
+        "node/node-z": False, "subscriptions/node-z": False, "evidence/node-z": False
+    }  # fmt: skip
 
 
 def test_a_source_that_fails_takes_its_series_with_it(tmp_path: Path) -> None:
