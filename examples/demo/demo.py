@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--carrier", choices=("loopback", "mosaik"), default="loopback")
     carrier = parser.parse_args().carrier
+    engine = importlib.util.find_spec("organismctl_engine") is not None
+    if carrier == "mosaik" and not engine:
+        raise SystemExit("the demo on mosaik needs the engine, and cargo to build it: `make engine`")
     began = time.monotonic()
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     folder = Path.cwd() / f"demo-{stamp}"
@@ -40,6 +44,10 @@ def main() -> int:
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")
     say(f"\nin {time.monotonic() - began:.0f} s; every process is stopped; files: {folder}")
+    if not engine:
+        say(
+            "left out without the engine (it needs cargo): the same on real mosaik, `make demo CARRIER=mosaik`"
+        )
     return 0
 
 

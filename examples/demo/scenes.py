@@ -182,8 +182,12 @@ class Story:
 
     def retirement(self) -> None:
         """The marker is the last item on the surface, and nothing can be committed after it."""
-        # Far enough for a busy machine: a moment that is past when the plan is applied is refused.
-        at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=10)
+        # A moment that is past when the plan is applied is refused, so its distance is measured on this machine.
+        far = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        began = time.monotonic()
+        self.ctl("retire", "--effective-at", far, "--dry-run", show=False)
+        ahead = max(10, round(4 * (time.monotonic() - began)))
+        at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=ahead)
         moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.ctl(
             "retire",
@@ -192,7 +196,7 @@ class Story:
             "--reason",
             "end of the demo",
             "--wait",
-            "11s",
+            f"{ahead + 1}s",
             "--yes",
             expect=(0, 5),
         )
