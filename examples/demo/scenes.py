@@ -185,7 +185,7 @@ class Story:
         # A moment that is past when the plan is applied is refused, so its distance is measured on this machine.
         far = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         began = time.monotonic()
-        self.ctl("retire", "--effective-at", far, "--dry-run", show=False)
+        self.ctl("retire", "--effective-at", far, "--dry-run", show=False, expect=2)
         ahead = max(10, round(4 * (time.monotonic() - began)))
         at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=ahead)
         moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")

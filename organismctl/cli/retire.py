@@ -248,12 +248,13 @@ def _nodes_to_stop(site: Site) -> list[Any]:
 
 
 def _notes(site: Site, moment: str) -> list[str]:
+    from organismctl.identity.durations import format_duration
+
     notes = [
         f"publish the announcement on {site.channel}" if site.channel else "no [change_channel] to publish on"
     ]
     if " or " in moment:
         notes.append(f"a tick that stops coming: the seal comes at {moment.split(' or ')[1]} at the latest")
-    notes.append(
-        f"nodes serve latecomers for {site.limits.linger_s / 86_400:g} d after it, then they are stopped"
-    )
+    linger = format_duration(round(site.limits.linger_s * 1000))
+    notes.append(f"nodes serve latecomers for {linger} after it, then they are stopped")
     return notes
