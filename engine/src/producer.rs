@@ -95,6 +95,9 @@ impl Producer {
         if self.closed.load(Ordering::Acquire) || self.node.is_closed() {
             return Sent::Closed;
         }
+        if !self.sink.consumers().any(|info| info.is_connected()) {
+            return Sent::Offline;
+        }
         let Ok(pace) = pace() else { return Sent::Closed };
         // Not `Sink::send`: once begun while offline it never wakes again.
         match self.sink.try_send(Raw(pace.hold(data))) {
@@ -108,12 +111,9 @@ impl Producer {
         }
     }
 
-    /// Who is subscribed now, once each; nobody until what is sent reaches them.
+    /// Who is subscribed now, once each.
     #[must_use]
     pub fn consumers(&self) -> Vec<PeerId> {
-        if !self.sink.is_online() {
-            return Vec::new();
-        }
         let connected: BTreeSet<PeerId> =
             self.sink.consumers().filter(ChannelInfo::is_connected).map(|info| *info.consumer_id()).collect();
         connected.into_iter().collect()
@@ -152,7 +152,9 @@ impl Outlet {
                 .producer::<Raw>()
                 .with_stream_id(id)
                 .with_buffer_size(buffer)
-                .online_when(|conditions| conditions.with_predicate(|_| spend()))
+                // Online with nobody, too: a subscriber that goes and comes again between two looks of
+                // mosaik's task would leave the producer offline for good.
+                .online_when(|conditions| conditions.minimum_of(0).with_predicate(|_| spend()))
                 .require(move |peer: &PeerInfo| guard.admits(peer.id()));
             validators.iter().fold(builder, |builder, one| builder.require_ticket(one.shared())).build()
         })?;
