@@ -6,9 +6,9 @@ time; nothing here looks at anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from organismctl.check.wire_view import WireView, wire_view
 from organismctl.identity.fingerprint import Identity, identity_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from organismctl.files.lock import LockFile
     from organismctl.files.organism import LoadedOrganism
     from organismctl.observe.snapshot import Snapshot
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,6 @@ class Scope:
         secret_hash: ``H(group secret)``, here or in the lock, or ``None``.
         secret_readings: Misreadings of the group secret, in words, to their ``H``; empty when it is not here.
         wire: The wire's facts of the snapshot, read once for all checks.
-        once: What several checks derive from the rest, by name: derived by the first one that asks.
     """
 
     organism: LoadedOrganism
@@ -53,7 +54,19 @@ class Scope:
     secret_hash: bytes | None = None
     secret_readings: Mapping[str, bytes] = field(default_factory=dict)
     wire: WireView = field(default_factory=WireView)
-    once: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _derived: dict[Callable[[Scope], Any], Any] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+
+    def derived(self, make: Callable[[Scope], T]) -> T:
+        """What several checks derive from this scope: made for the first one that asks.
+
+        Args:
+            make: A pure function of the scope; it names what is derived, so it must be one and the same each time.
+        """
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        return cast("T", self._derived[make])
 
 
 def make_scope(

@@ -51,10 +51,7 @@ Needed = Mapping[tuple[str, str], int]
 
 def needed_position(scope: Scope, view: SurfaceView) -> int | None:
     """The oldest position of a surface that a node's evidence points to; ``None``: none is told."""
-    found: Needed | None = scope.once.get("needed_positions")
-    if found is None:
-        found = scope.once["needed_positions"] = _needed_positions(scope)
-    return found.get((view.member.stable_id.hex(), view.surface.id.hex()))
+    return scope.derived(_needed_positions).get((view.member.stable_id.hex(), view.surface.id.hex()))
 
 
 def _needed_positions(scope: Scope) -> Needed:

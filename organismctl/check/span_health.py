@@ -13,7 +13,7 @@ from organismctl.check.span_evidence import lost_at_ms
 from organismctl.check.span_reading import surface_views
 from organismctl.check.span_side import Side, side_of
 from organismctl.check.span_view import NodeSees, SurfaceView
-from organismctl.check.ticket_matrix import Cell, Matrix, State
+from organismctl.check.ticket_matrix import Cell, State, matrix_of
 
 if TYPE_CHECKING:
     from organismctl.check.scope import Scope
@@ -60,23 +60,16 @@ class SpanHealth:
 
 def span_health(scope: Scope) -> list[SpanHealth]:
     """Every row, in the order of organism.toml, then of the roster in deployment.toml; none without deployment.toml."""
-    found: list[SpanHealth] | None = scope.once.get("span_health")
-    if found is None:
-        found = scope.once["span_health"] = _health(scope)
-    return found
+    return scope.derived(_health)
 
 
 def _health(scope: Scope) -> list[SpanHealth]:
-    matrix = Matrix(scope)
-    cells: dict[tuple[str, str], Cell] = {}
+    matrix = matrix_of(scope)
     rows = []
     for view in surface_views(scope):
         lost = lost_at_ms(scope, view)
         for sees in view.nodes:
-            key = (sees.node, view.member.name)
-            cell = cells.get(key)
-            if cell is None:
-                cell = cells[key] = matrix.cell(*key)
+            cell = matrix.cell(sees.node, view.member.name)
             rows.append(_row(scope, view, sees, cell, lost))
     return rows
 

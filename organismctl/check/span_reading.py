@@ -37,13 +37,14 @@ MAX_TOLD = 4096
 
 def surface_views(scope: Scope) -> list[SurfaceView]:
     """Each surface that organism.toml reads, in its order; read once for all that ask."""
-    found: list[SurfaceView] | None = scope.once.get("surface_views")
-    if found is None:
-        found = scope.once["surface_views"] = list(_views(scope))
-    return found
+    return scope.derived(_views)
 
 
-def _views(scope: Scope) -> Iterator[SurfaceView]:
+def _views(scope: Scope) -> list[SurfaceView]:
+    return list(_each(scope))
+
+
+def _each(scope: Scope) -> Iterator[SurfaceView]:
     told = {node.name: _Told.of(scope, node.name) for node in _roster(scope)}
     for member in scope.organism.config.span:
         for surface in member.surfaces:

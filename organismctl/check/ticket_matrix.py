@@ -103,7 +103,7 @@ class Held:
 
 
 class Matrix:
-    """Every pair of a scope, judged when it is asked for.
+    """Every pair of a scope, judged when it is asked for; :func:`matrix_of` gives the one of a scope.
 
     Attributes:
         spans: The spanned members' names.
@@ -128,6 +128,7 @@ class Matrix:
         self._wired = {side.name for side in sides if side.peers}
         self.wire = scope.wire
         self._installed: dict[str, dict[str, dict[str, Mapping[str, object]]] | None] = {}
+        self._cells: dict[tuple[str, str], Cell] = {}
 
     @property
     def roster(self) -> list[str]:
@@ -169,7 +170,12 @@ class Matrix:
         return self._installed[node]
 
     def cell(self, node: str, span: str) -> Cell:
-        """A pair, over all current issuers: the earliest horizon governs."""
+        """A pair, over all current issuers: the earliest horizon governs. Judged once."""
+        if (node, span) not in self._cells:
+            self._cells[node, span] = self._governing(node, span)
+        return self._cells[node, span]
+
+    def _governing(self, node: str, span: str) -> Cell:
         cells = list(self.by_issuer(node, span, "current"))
         if not cells:
             return Cell(node, span, State.FREE, detail="no issuer is named: no ticket is demanded")
@@ -283,6 +289,11 @@ class Matrix:
             issuer=said.issuer,
             ticket_id=ticket_id,
         )
+
+
+def matrix_of(scope: Scope) -> Matrix:
+    """The matrix of a scope: one for all that ask, so that each signature is checked once a look."""
+    return scope.derived(Matrix)
 
 
 def judge(data: bytes, issuer: Issuer, peer: bytes, network: bytes, now_s: int) -> TicketVerdict:

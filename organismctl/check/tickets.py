@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from organismctl.check.codes import finding
 from organismctl.check.finding import Finding, Status
 from organismctl.check.quorum import quorum_of
-from organismctl.check.ticket_matrix import Cell, Matrix, State
+from organismctl.check.ticket_matrix import Cell, Matrix, State, matrix_of
 from organismctl.check.ticket_rows import bounds_of, cell_values, grade, quorum_row, until_text, verdict
 from organismctl.check.ticket_wire import admission_rows, wire_row
 from organismctl.check.values import duration, items, listed, moment, source, table
@@ -26,7 +26,7 @@ def check_tickets(scope: Scope) -> list[Finding]:
                 "CHECK-INCOMPLETE", None, "tickets", "no deployment.toml is here: it names nodes and tickets"
             )
         ]
-    matrix = Matrix(scope)
+    matrix = matrix_of(scope)
     if not matrix.roster:
         return [
             finding("CHECK-INCOMPLETE", None, "tickets", f"{scope.deployment.file} has no node on the roster")
@@ -132,7 +132,7 @@ def outlives(scope: Scope, nodes: Sequence[str], until_ms: int) -> list[Finding]
     Returns:
         A ``TICKET-OUTLIVED`` row a pair: ok, bad (the ticket ends before), or unknown.
     """
-    matrix = Matrix(scope)
+    matrix = matrix_of(scope)
     return [_outlived(matrix.cell(node, span), until_ms) for span in matrix.spans for node in nodes]
 
 

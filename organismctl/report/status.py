@@ -10,7 +10,7 @@ from organismctl.check.committee_view import Life, View, make_view
 from organismctl.check.finding import Finding, Status
 from organismctl.check.quorum import quorum_of
 from organismctl.check.scope import Scope
-from organismctl.check.ticket_matrix import Cell, Matrix, State
+from organismctl.check.ticket_matrix import Cell, State, matrix_of
 from organismctl.check.values import duration, table, text, whole
 from organismctl.report.interface import Style
 from organismctl.report.model import ORDER, Report, finding_json
@@ -114,7 +114,7 @@ def _nodes(view: View) -> list[dict[str, Any]]:
 
 
 def _spans(scope: Scope, findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    matrix = Matrix(scope)
+    matrix = matrix_of(scope)
     rows = []
     for member in scope.organism.config.span:
         cells = [matrix.cell(node, member.name) for node in matrix.roster]

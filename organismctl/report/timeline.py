@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from organismctl.check.quorum import Quorum, quorum_of
-from organismctl.check.ticket_matrix import Cell, Matrix, State
+from organismctl.check.ticket_matrix import Cell, State, matrix_of
 from organismctl.check.values import duration, listed, moment, plural
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def timeline_json(scope: Scope) -> dict[str, Any]:
 
     Our own committee's admission stands among them, where it could be judged at all.
     """
-    matrix = Matrix(scope)
+    matrix = matrix_of(scope)
     lines = [
         _line(name, [matrix.cell(node, name) for node in matrix.roster], scope.now_ms)
         for name in matrix.spans
