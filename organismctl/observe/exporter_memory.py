@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from organismctl.errors import OrganismError
 from organismctl.observe.look import Want, now_ms
@@ -17,6 +17,7 @@ from organismctl.observe.snapshot import MALFORMED, OBSERVER, UNREACHABLE, Fact
 
 if TYPE_CHECKING:
     from organismctl.files.organism import LoadedOrganism
+    from organismctl.identity.config import Json
 
 KIND = "exporter.memory"
 PATH = "/v1/memory"
@@ -26,12 +27,12 @@ MAX_NODES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ExporterMemory:
-    """One resident exporter.
+class ExporterDocument:
+    """One document of a resident exporter, by ``SPAN/SURFACE``; a kind of it says what it is and how it is read.
 
     Attributes:
-        url: Its address.
-        organism: Whose memory is wanted.
+        url: The exporter's address.
+        organism: Whose it must be.
         subjects: ``SPAN/SURFACE`` of every surface that organism.toml reads.
         timeout_s: Seconds for the answer.
     """
@@ -41,32 +42,64 @@ class ExporterMemory:
     subjects: tuple[str, ...]
     timeout_s: float = 3.0
 
+    kind: ClassVar[str]
+    path: ClassVar[str]
+    key: ClassVar[str]
+
+    def read(self, told: object) -> Json:
+        """The fact's value, of what the exporter tells of a subject (``None``: nothing).
+
+        Raises:
+            ValueError: It is not there, or malformed; the text says so.
+        """
+        raise NotImplementedError
+
+    def refused(self, exc: OrganismError) -> str:
+        """Why there is no document, in words."""
+        return exc.message
+
     def wants(self) -> Sequence[Want]:
         """See :meth:`organismctl.observe.look.Source.wants`."""
-        return [Want(KIND, subject, self._source) for subject in self.subjects]
+        return [Want(self.kind, subject, self._source) for subject in self.subjects]
 
     def look(self) -> Iterator[Fact]:
         """See :meth:`organismctl.observe.look.Source.look`."""
         begun = time.monotonic()
         try:
-            told = ask(self.url, PATH, "memory", self.organism, self.timeout_s)
+            told = ask(self.url, self.path, self.key, self.organism, self.timeout_s)
         except OrganismError as exc:
-            cause = cause_of(exc)
-            reason = f"no exporter of ours: {exc.message}" if cause == MALFORMED else exc.message
-            yield from (Fact.unseen(KIND, one, self._source, reason, cause) for one in self.subjects)
+            reason, cause = self.refused(exc), cause_of(exc)
+            yield from (Fact.unseen(self.kind, one, self._source, reason, cause) for one in self.subjects)
             return
         took = round((time.monotonic() - begun) * 1000)
         for subject in self.subjects:
-            value = told.get(subject)
-            if isinstance(value, dict) and _well_formed(value):
-                yield Fact(KIND, subject, value, self._source, seen_ms=now_ms(), took_ms=took)
+            try:
+                value = self.read(told.get(subject))
+            except ValueError as exc:
+                yield Fact.unseen(self.kind, subject, self._source, str(exc), MALFORMED)
             else:
-                reason = "the exporter does not know it" if value is None else "its memory of it is malformed"
-                yield Fact.unseen(KIND, subject, self._source, reason, MALFORMED)
+                yield Fact(self.kind, subject, value, self._source, seen_ms=now_ms(), took_ms=took)
 
     @property
     def _source(self) -> str:
         return f"exporter {self.url}"
+
+
+class ExporterMemory(ExporterDocument):
+    """What it remembers; see the module."""
+
+    __slots__ = ()
+    kind, path, key = KIND, PATH, "memory"
+
+    def read(self, told: object) -> Json:
+        """See :meth:`ExporterDocument.read`."""
+        if isinstance(told, dict) and _well_formed(told):
+            return told
+        raise ValueError("the exporter does not know it" if told is None else "its memory of it is malformed")
+
+    def refused(self, exc: OrganismError) -> str:
+        """See :meth:`ExporterDocument.refused`."""
+        return f"no exporter of ours: {exc.message}" if cause_of(exc) == MALFORMED else exc.message
 
 
 def subjects_of(organism: LoadedOrganism) -> tuple[str, ...]:
