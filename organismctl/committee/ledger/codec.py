@@ -114,7 +114,17 @@ _LAYOUT: tuple[tuple[type[Any], tuple[tuple[str, str], ...]], ...] = (
     (TakeOver, (("epoch", "epoch"), ("height", "height"), ("digest", "id"))),
     (Introduce, (("incarnation", "number"),)),
     (Introduced, (("incarnation", "number"), ("version", "number"), ("certified", "height"))),
-    (Forward, (("request", "number"), ("command", "command"), ("timeout_ms", "number"))),
+    (
+        Forward,
+        (
+            ("process", "number"),
+            ("request", "number"),
+            ("epoch", "epoch"),
+            ("again", "flag"),
+            ("command", "command"),
+            ("timeout_ms", "number"),
+        ),
+    ),
     (
         Forwarded,
         (

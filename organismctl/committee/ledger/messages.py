@@ -184,12 +184,18 @@ class Forward:
     """An append that a node passes on to the proposer.
 
     Attributes:
-        request: The sender's number for it.
+        process: A number of the sender's process, drawn at its start.
+        request: The process's number for it.
+        epoch: The proposer's epoch when the first copy was sent; ``NO_EPOCH`` when it was not known.
+        again: Whether a copy was sent before.
         command: Kind byte and payload (application or roster).
         timeout_ms: How long the sender still waits.
     """
 
+    process: int
     request: int
+    epoch: Epoch
+    again: bool
     command: bytes
     timeout_ms: int
 

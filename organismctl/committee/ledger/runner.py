@@ -10,6 +10,7 @@ The interface to the layer above: :meth:`LedgerRunner.append`, :meth:`LedgerRunn
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +32,8 @@ from organismctl.committee.ledger.effects import (
     Unknown,
     Write,
 )
-from organismctl.committee.ledger.entry import NO_DIGEST, Entry, application
-from organismctl.committee.ledger.forwarding import elsewhere, heard, told
+from organismctl.committee.ledger.entry import NO_DIGEST, NO_EPOCH, Entry, application
+from organismctl.committee.ledger.forwarding import Served, elsewhere, heard
 from organismctl.committee.ledger.lanes import Carrier, Lane
 from organismctl.committee.ledger.messages import (
     Forward,
@@ -86,6 +87,12 @@ class LedgerRunner:
         self._flushing = False
         self._outcomes: dict[int, asyncio.Future[Outcome]] = {}
         self._numbers = 0
+        self._process = secrets.randbits(63)
+        self._served = Served(
+            config.me,
+            self._node.promised.number,
+            lambda command, seconds: self._local(command, time.monotonic() + seconds),
+        )
         self._moved = asyncio.Event()
         self._closed = False
         self._leaderless_since: float | None = None
@@ -277,21 +284,27 @@ class LedgerRunner:
             self._act(self._node.append(time.monotonic(), requests))
 
     async def _forward(self, peer: bytes, command: bytes, deadline: float) -> Outcome:
+        """Pass an append on, again and again until it is answered; the other side runs it once."""
         number, future = self._expect()
-        left = deadline - time.monotonic()
-        if left <= 0:
-            future.cancel()
-            return Refused(Reason.NO_MAJORITY, "no proposer answered in time")
-        self._send(peer, Forward(number, command, int(left * 1000)))
-        try:
-            return await asyncio.wait_for(future, left + self.config.resend)
-        except TimeoutError:
+        known = self._node.proposer
+        epoch = known if known is not None and known.proposer == peer else NO_EPOCH
+        again = False
+        while (left := deadline - time.monotonic()) > 0:
+            if not again or epoch != NO_EPOCH:
+                self._send(peer, Forward(self._process, number, epoch, again, command, int(left * 1000)))
+            await asyncio.wait((future,), timeout=self.config.resend)
+            if future.done():
+                return future.result()
+            again = True
+        future.cancel()
+        if again:
             return Unknown("it was passed on to the proposer, which did not answer in time")
+        return Refused(Reason.NO_MAJORITY, "no proposer answered in time")
 
     async def _serve_forward(self, sender: bytes, message: Forward) -> None:
-        timeout = min(message.timeout_ms / 1000, 60.0)
-        outcome = await self._local(message.command, time.monotonic() + timeout)
-        self._send(sender, told(message.request, outcome))
+        answer = await self._served.serve(sender, message)
+        if answer is not None:
+            self._send(sender, answer)
 
     # Effects.
 

@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
-from organismctl.committee.ledger.codec import pack
+import pytest
+
+from organismctl.committee.ledger.codec import pack, unpack
 from organismctl.committee.ledger.core import LedgerConfig, Role
 from organismctl.committee.ledger.effects import Certified, Reason, Refused, Stop
 from organismctl.committee.ledger.entry import Kind
-from organismctl.committee.ledger.messages import Forwarded
+from organismctl.committee.ledger.messages import Forward, Forwarded, Message
 from organismctl.committee.ledger.roster import Action, GenesisRecord, RosterChange
 from organismctl.committee.ledger.runner import LedgerRunner
 from organismctl.committee.ledger.store import create_founder, create_learner, open_store
@@ -26,6 +28,7 @@ class Wire:
     def __init__(self) -> None:
         self.nodes: dict[bytes, LedgerRunner] = {}
         self.cut: set[bytes] = set()
+        self.loses: Callable[[Message], bool] = lambda _: False
 
     def carrier(self, me: bytes) -> Port:
         return Port(self, me)
@@ -40,6 +43,7 @@ class Port:
 
     def _arrive(self, peer: bytes, data: bytes) -> None:
         node = self.wire.nodes.get(peer)
+        data = pack([message for message in unpack(data) if not self.wire.loses(message)])
         if node is not None and peer not in self.wire.cut and self.me not in self.wire.cut:
             node.receive(self.me, data)
 
@@ -221,5 +225,31 @@ def test_frames_that_cannot_be_read_are_dropped(tmp_path: Path) -> None:
             assert node.malformed > 400
             node.receive(IDS[1], pack([Forwarded(999, 7, "?", "", -1, bytes(32), bytes(32))]))
             assert isinstance(await node.append(b"x"), Certified)
+
+    run(story)
+
+
+@pytest.mark.parametrize("lost", [Forward, Forwarded], ids=["the request", "the answer"])
+def test_a_forwarded_append_outlives_lost_frames_and_is_run_once(tmp_path: Path, lost: type[Message]) -> None:
+    async def story() -> None:
+        async with committee(tmp_path) as wire:
+            assert isinstance(await wire.nodes[IDS[0]].append(b"x"), Certified)
+            node = next(node for node in wire.nodes.values() if node is not proposer(wire))
+            await until(lambda: node.status().proposer is not None)
+            left = 3
+
+            def loses(message: Message) -> bool:
+                nonlocal left
+                if not isinstance(message, lost) or left == 0:
+                    return False
+                left -= 1
+                return True
+
+            wire.loses = loses
+            outcome = await node.append(b"y", timeout=20)
+            assert isinstance(outcome, Certified)
+            assert left == 0
+            await node.wait_certified(outcome.height)
+            assert [e.payload for e in node.read(0) if e.kind is Kind.APPLICATION].count(b"y") == 1
 
     run(story)

@@ -271,6 +271,7 @@ def test_retirement_seals_and_everything_is_refused(committee: Committee) -> Non
     peer = committee.status("node-a")["peer_id"]
     committee.kill()
     committee.start()
+    committee.proposer()
     for name in committee.names:
         with committee.client(name) as client:
             with pytest.raises(NodeRefusedError) as refused:
