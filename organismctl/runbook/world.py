@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from organismctl.check.finding import Finding
@@ -54,7 +54,7 @@ class World:
     deployment: str = ""
     nodes: tuple[str, ...] = ()
     spares: tuple[str, ...] = ()
-    contacts: Mapping[str, str] = SAMPLES  # replaced by everybody who knows better
+    contacts: Mapping[str, str] = field(default_factory=dict)
     coalitions: tuple[str, ...] = ()
     escalate: str = ""
     operator: str = ""
