@@ -79,13 +79,14 @@ def _front(reading: _Reading) -> tuple[Front | None, int]:
     if end is None:
         reading.problem(1, "front matter", "no end", "a line `---`")
         return None, len(lines)
+    before = len(reading.problems)
     values: dict[str, list[str]] = {}
     where: dict[str, int] = {}
     _keys(reading, end, values, where)
     for key in KEYS:
         if key not in values or (key != "codes" and not values[key]):
             reading.problem(where.get(key, 1), key, None, "a value")
-    if reading.problems:
+    if len(reading.problems) > before:
         return None, end + 1
     severity = values["severity"][0]
     if severity not in SEVERITIES:

@@ -41,7 +41,10 @@ def chosen(report: dict[str, Any]) -> list[str]:
 
 def ran(report: dict[str, Any]) -> list[tuple[str, int]]:
     return [
-        (one["line"], one["exit"]) for part in report["sections"] for one in part["steps"] if one["kind"] == "run"
+        (one["line"], one["exit"])
+        for part in report["sections"]
+        for one in part["steps"]
+        if one["kind"] == "run"
     ]
 
 
@@ -122,7 +125,9 @@ def test_a_forked_group_a_planned_rotation_and_a_change_that_was_left(tmp_path: 
         well(committee)
 
         report = run(committee, "rotate-member", "--set", "out=node-a")
-        assert [line for line, _ in ran(report)][0].startswith("organismctl rotate member --out node-a --in node-d")
+        assert [line for line, _ in ran(report)][0].startswith(
+            "organismctl rotate member --out node-a --in node-d"
+        )
         well(committee)
 
         env = {**os.environ, "ORGANISMCTL_REHEARSAL": "1", "ORGANISMCTL_CRASH_AT": "drain:after"}
