@@ -23,6 +23,7 @@ from organismctl.report.schema_parts import (
     one_of,
     or_null,
 )
+from organismctl.report.schema_runbook import RUNBOOK
 
 _ONE: Schema = {"const": 1}
 _SCHEME = one_of(*SCHEMES)

@@ -125,7 +125,7 @@ def test_a_forked_group_a_planned_rotation_and_a_change_that_was_left(tmp_path: 
         well(committee)
 
         report = run(committee, "rotate-member", "--set", "out=node-a")
-        assert [line for line, _ in ran(report)][0].startswith(
+        assert next(line for line, _ in ran(report)).startswith(
             "organismctl rotate member --out node-a --in node-d"
         )
         well(committee)

@@ -26,8 +26,9 @@ WORLD = World(
 
 def test_sections_blocks_and_conditions() -> None:
     text = HEAD + (
-        "\n# A test\n\nWords.\n\n```probe 90s\norganismctl status\n# a remark\n```\n\n## First\n\nWhen: MEMBER-DARK bad/warn\nor "
-        "STALL-WAITING\n\nMore.\n\n~~~text\n## no heading\n```run\n~~~\n\n```run\norganismctl lock init\n```\n\n## Last ##\n\nEnd.\n"
+        "\n# A test\n\nWords.\n\n```probe 90s\norganismctl status\n# a remark\n```\n\n"
+        "## First\n\nWhen: MEMBER-DARK bad/warn\nor STALL-WAITING\n\nMore.\n\n~~~text\n## no heading\n```run\n~~~\n\n"
+        "```run\norganismctl lock init\n```\n\n## Last ##\n\nEnd.\n"
     )
     book = parse_runbook(text, "a-test", "a-test.md")
     assert [one.title for one in book.sections] == ["", "First", "Last"]
