@@ -63,7 +63,6 @@ def run_runbook(options: Options, library: Library) -> int:
     values = _values(options.set, redactor)
     records = _records(subject)
     record = _record(options, subject, world, library, records, values)
-    _askable(options, record.book)
     try:
         outcome = _run(options, subject, world, records, record, redactor)
     except LeftError:
@@ -90,6 +89,7 @@ def _record(
     if options.resume:
         return _resumed(options, records, values)
     book = library.load(options.name or _chosen(options, subject, library))
+    _askable(options, book)
     begin = records.rehearse if options.dry_run else records.begin
     record = begin(book, organism=world.organism, operator=world.operator, values=values)
     if record.folder is not None:
@@ -106,6 +106,7 @@ def _resumed(options: Options, records: Records, values: dict[str, str]) -> Reco
     ]  # fmt: skip
     if not left:
         raise UsageError("no run was left", advice="organismctl runbook list --runs")
+    _askable(options, left[-1].book)
     record = records.resume(left[-1].id)
     for name, value in values.items():
         record.append("gave", name=name, value=value)

@@ -271,6 +271,7 @@ SCHEMAS: dict[str, Schema] = {
     "retire-verify": _RETIRE_VERIFY,
     "doctor": _DOCTOR,
     "inspect": INSPECT,
+    **RUNBOOK,
     "plan": _PLAN,
     "change": closed(_VIEW),
     "change-show": closed(_VIEW | _KNOWN),
