@@ -99,7 +99,9 @@ def make_line(
     return Line(seq, at_ms, kind, step, fence, body["data"], prev, sealed, text)
 
 
-def parse_line(text: str | bytes, seq: int, prev: str, origin: Path | str) -> Line:
+def parse_line(
+    text: str | bytes, seq: int, prev: str, origin: Path | str, kinds: frozenset[str] = KINDS
+) -> Line:
     """Read one line and check it against its place in the chain.
 
     Args:
@@ -107,6 +109,7 @@ def parse_line(text: str | bytes, seq: int, prev: str, origin: Path | str) -> Li
         seq: The number that it must have.
         prev: The hash that it must name.
         origin: The file or copy, for the message.
+        kinds: What it may say.
 
     Raises:
         TamperedError: When it does not fit, with the line's number.
@@ -129,12 +132,14 @@ def parse_line(text: str | bytes, seq: int, prev: str, origin: Path | str) -> Li
         raise TamperedError(origin, seq + 1, "its content does not give its hash")
     if line.seq != seq or line.prev != prev:
         raise TamperedError(origin, seq + 1, "it does not follow the line before it")
-    if line.kind not in KINDS:
+    if line.kind not in kinds:
         raise TamperedError(origin, seq + 1, f"unknown kind {line.kind!r}")
     return line
 
 
-def parse_lines(texts: Sequence[str | bytes], plan_hash: str, origin: Path | str) -> list[Line]:
+def parse_lines(
+    texts: Sequence[str | bytes], plan_hash: str, origin: Path | str, kinds: frozenset[str] = KINDS
+) -> list[Line]:
     """Check a whole chain from its first line on.
 
     Raises:
@@ -143,7 +148,7 @@ def parse_lines(texts: Sequence[str | bytes], plan_hash: str, origin: Path | str
     lines: list[Line] = []
     prev = plan_hash
     for seq, text in enumerate(texts):
-        line = parse_line(text, seq, prev, origin)
+        line = parse_line(text, seq, prev, origin, kinds)
         lines.append(line)
         prev = line.hash
     return lines
@@ -156,9 +161,9 @@ def _typed(value: dict[str, Any], key: str, kind: type) -> Any:
     return item
 
 
-def _fits(text: bytes, seq: int, prev: str) -> bool:
+def _fits(text: bytes, seq: int, prev: str, kinds: frozenset[str]) -> bool:
     try:
-        parse_line(text, seq, prev, "")
+        parse_line(text, seq, prev, "", kinds)
     except TamperedError:
         return False
     return True
@@ -172,12 +177,13 @@ class Reading:
     torn: bytes = b""
 
 
-def read_journal(path: Path, plan_hash: str) -> Reading:
+def read_journal(path: Path, plan_hash: str, kinds: frozenset[str] = KINDS) -> Reading:
     """Read and check a journal; changes nothing.
 
     Args:
         path: ``journal.jsonl``; a missing file is an empty journal.
         plan_hash: The hash that the first line must name.
+        kinds: What its lines may say.
 
     Raises:
         TamperedError: For the first edited line.
@@ -190,9 +196,9 @@ def read_journal(path: Path, plan_hash: str) -> Reading:
     except OSError as exc:
         raise JournalError(f"{path}: cannot be read: {exc.strerror}") from exc
     *whole, tail = content.split(b"\n")
-    lines = parse_lines(whole, plan_hash, path)
+    lines = parse_lines(whole, plan_hash, path, kinds)
     # A cut write leaves a prefix of a line. A whole line with one byte more is an edited newline.
-    if tail and _fits(tail[:-1], len(lines), lines[-1].hash if lines else plan_hash):
+    if tail and _fits(tail[:-1], len(lines), lines[-1].hash if lines else plan_hash, kinds):
         raise TamperedError(path, len(lines) + 1, "its newline is gone")
     return Reading(lines, tail)
 
@@ -209,14 +215,16 @@ class Journal:
         self._listeners: list[Callable[[Line], None]] = []
 
     @classmethod
-    def open(cls, path: Path, plan_hash: str, now_ms: Callable[[], int]) -> Journal:
+    def open(
+        cls, path: Path, plan_hash: str, now_ms: Callable[[], int], kinds: frozenset[str] = KINDS
+    ) -> Journal:
         """Open for appending, after checking the whole chain; repairs a torn tail and notes it.
 
         Raises:
             TamperedError: For the first edited line.
             JournalError: When it cannot be read or written.
         """
-        reading = read_journal(path, plan_hash)
+        reading = read_journal(path, plan_hash, kinds)
         journal = cls(path, plan_hash, reading.lines, now_ms)
         journal.fence = max((line.fence for line in reading.lines), default=0)
         if reading.torn:

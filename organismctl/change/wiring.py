@@ -60,10 +60,14 @@ def open_desk(context: Context, asked: Asked | None = None) -> Desk:
         InputError: No deployment file, or a file holds problems.
         OrganismError: A file or secret cannot be read.
     """
+    return wire(context, asked).desk()
+
+
+def wire(context: Context, asked: Asked | None = None) -> Wiring:
+    """The parts of a desk, for what acts on single nodes and is no change. Arguments and errors: :func:`open_desk`."""
     from organismctl.files.deployment import load_deployment
     from organismctl.files.organism import load_organism
 
-    asked = asked or Asked()
     if context.deployment_path is None:
         raise InputError(
             f"{context.name} has no deployment.toml: nothing here can be started, stopped or asked",
@@ -71,10 +75,10 @@ def open_desk(context: Context, asked: Asked | None = None) -> Desk:
         )
     deployment = load_deployment(context.deployment_path)
     loaded = load_organism(context.organism_path)
-    return _Wiring(context, deployment, loaded, asked).desk()
+    return Wiring(context, deployment, loaded, asked or Asked())
 
 
-class _Wiring:
+class Wiring:
     """Holds what several parts need while they are connected."""
 
     def __init__(
@@ -246,7 +250,7 @@ class _RosterFile:
 class _Eyes:
     """Looks that need other parts of the tool; see :class:`~organismctl.change.site.Eyes`."""
 
-    def __init__(self, wiring: _Wiring) -> None:
+    def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
 
     def tickets_outlive(self, nodes: Sequence[str], until_ms: int) -> list[Verdict]:
@@ -327,4 +331,4 @@ def _entries(raw: bytes, where: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)]
 
 
-__all__ = ["Asked", "open_desk"]
+__all__ = ["Asked", "Wiring", "open_desk", "wire"]

@@ -15,7 +15,7 @@ COMMITTEE: tuple[Code, ...] = (
         "Look from its own host: is the process up, does its API listen? Peers that have a bond to it show that "
         "it lives. With `--dead` a rotation can replace it.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "node-down",
         default=Status.UNKNOWN,
     ),
     Code(
@@ -62,7 +62,7 @@ COMMITTEE: tuple[Code, ...] = (
         "One number: how many more committee members may fail before the ledger refuses writes. Zero warns.",
         "Bring the missing nodes back, or replace them by `organismctl rotate member`.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "node-down",
     ),
     Code(
         "ONE-HOST",
@@ -71,7 +71,7 @@ COMMITTEE: tuple[Code, ...] = (
         "partitions and clock skew between hosts cannot apply and are not checked.",
         "Fine for a rehearsal. For production put each node on a host of its own.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "first-install",
         default=Status.WARN,
     ),
     Code(
@@ -80,7 +80,7 @@ COMMITTEE: tuple[Code, ...] = (
         "An even committee tolerates no more failures than the odd one below it, and costs one more bond each.",
         "Add or remove one member, or accept the finding while it is on its way.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "rotate-member",
         default=Status.WARN,
     ),
     Code(
@@ -90,7 +90,7 @@ COMMITTEE: tuple[Code, ...] = (
         "certificate grows.",
         "Go back to five, or accept the finding.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "rotate-member",
         default=Status.WARN,
     ),
     Code(
@@ -99,7 +99,7 @@ COMMITTEE: tuple[Code, ...] = (
         "deployment.toml wishes another roster than the ledger has certified. The file is only a wish.",
         "Finish or resume the rotation (`organismctl change list`), or correct `roster` in deployment.toml.",
         Exit.DRIFT,
-        "committee-short",
+        "lost-laptop",
     ),
     Code(
         "ROSTER-DISAGREE",
@@ -116,7 +116,7 @@ COMMITTEE: tuple[Code, ...] = (
         "The ledger's proposer of the highest epoch: none, or two in one epoch, is unhealthy.",
         "None: is a majority bonded? Wait ten seconds and look again. Two in one epoch: compare digests at once.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "leader",
     ),
     Code(
         "BOND-MISSING",
@@ -124,7 +124,7 @@ COMMITTEE: tuple[Code, ...] = (
         "A node has no live bond to another committee member. Re-bonding can take 60 to 90 seconds after a start.",
         "After that time: check addresses and firewalls between the two, then tickets and group id on both.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "node-down",
     ),
     Code(
         "COMMIT-LAG",
@@ -132,7 +132,7 @@ COMMITTEE: tuple[Code, ...] = (
         "The node has certified fewer entries than the furthest one, beyond commit_lag.",
         "A node that was just started catches up by itself; else look at its disk and its bonds.",
         Exit.BREACH,
-        "committee-short",
+        "node-down",
     ),
     Code(
         "LEDGER-DIVERGED",
@@ -152,7 +152,7 @@ COMMITTEE: tuple[Code, ...] = (
         "other. Each part may look healthy from its own metrics.",
         "Compare /v1/config of the nodes; restart the odd ones with the committee's config and secret.",
         Exit.UNHEALTHY,
-        "identity-drift",
+        "group-forked",
     ),
     Code(
         "IDENTITY-UNDEPLOYED",
@@ -169,7 +169,7 @@ COMMITTEE: tuple[Code, ...] = (
         "Nodes run different versions of the tool. Fine during a rolling restart, not for long.",
         "Finish the rolling restart.",
         Exit.UNHEALTHY,
-        "rolling-restart",
+        "upgrade",
         default=Status.WARN,
     ),
     Code(
@@ -179,7 +179,7 @@ COMMITTEE: tuple[Code, ...] = (
         "Tickets are judged by each side's own clock.",
         "Check time synchronisation (`timedatectl`, `chronyc tracking`) on both hosts.",
         Exit.BREACH,
-        "committee-short",
+        "node-down",
         default=Status.WARN,
     ),
     Code(
@@ -189,7 +189,7 @@ COMMITTEE: tuple[Code, ...] = (
         "lead when others fail.",
         "Finish or abort the rotation that drained it: `organismctl change list`.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "lost-laptop",
         default=Status.WARN,
     ),
     Code(

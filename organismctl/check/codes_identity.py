@@ -68,7 +68,7 @@ IDENTITY: tuple[Code, ...] = (
         "unseen.",
         "Run `organismctl lock init` and commit organism.lock beside organism.toml.",
         Exit.DRIFT,
-        "identity-drift",
+        "first-install",
         concerns=INTEGRATORS,
     ),
     Code(
@@ -109,7 +109,7 @@ IDENTITY: tuple[Code, ...] = (
         "Get tickets from the new root for every committee member before the cut-over; name the new issuer with "
         'state = "next", later "current".',
         Exit.DRIFT,
-        "tickets",
+        "issuance-root",
     ),
     Code(
         "SPAN-MEASUREMENTS",
@@ -126,7 +126,7 @@ IDENTITY: tuple[Code, ...] = (
         "commits partial evidence, by its stall policy.",
         "See the marker's replacement; span it instead (a new fingerprint, with notice), or retire as well.",
         Exit.DRIFT,
-        "identity-drift",
+        "span-retires",
         concerns=INTEGRATORS,
     ),
     Code(

@@ -85,7 +85,7 @@ SPANS: tuple[Code, ...] = (
         "`organismctl fingerprint diff`, `organismctl lock accept --reason TEXT --announcement ID`, redeploy), or "
         "retire too: `organismctl retire --effective-at TIME`. Its signatures: `organismctl surface verify`.",
         Exit.DRIFT,
-        "identity-drift",
+        "span-retires",
         concerns=INTEGRATORS,
     ),
     Code(

@@ -96,7 +96,7 @@ TICKETS: tuple[Code, ...] = (
         "from the spanned member's cut-over on.",
         "Ask the next issuer for a ticket for this node, and install it beside the present one: both coexist.",
         Exit.BREACH,
-        "tickets",
+        "issuance-root",
         default=Status.WARN,
     ),
     Code(

@@ -26,7 +26,7 @@ WIRE: tuple[Code, ...] = (
         "One of ours: look at that host, its process may be replaced or broken. Somebody else's: tell its "
         "operator; nothing was taken from it.",
         Exit.UNHEALTHY,
-        "observer",
+        "key-compromise",
         default=Status.WARN,
     ),
     Code(
@@ -38,7 +38,7 @@ WIRE: tuple[Code, ...] = (
         "Is it up? Is its `network` the same, and does it have a bootstrap peer? An entry is forgotten 5 minutes "
         "after its last update; after a start allow 90 seconds.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "node-down",
     ),
     Code(
         "GROUP-STRANGER",
@@ -48,7 +48,7 @@ WIRE: tuple[Code, ...] = (
         "A replaced member that still runs: stop it. Nobody of ours: see whether a member's secret or ticket has "
         "leaked; a new group secret is a planned change.",
         Exit.UNHEALTHY,
-        "committee-short",
+        "key-compromise",
         default=Status.WARN,
     ),
     Code(
@@ -103,7 +103,7 @@ WIRE: tuple[Code, ...] = (
         "Ask its operator: down, or moved to another fingerprint (then `organismctl check identity` shows the "
         "card)? Check `peers` under its [[span]] in deployment.toml.",
         Exit.UNHEALTHY,
-        "identity-drift",
+        "span-dark",
     ),
     Code(
         "SPAN-HEARD",
@@ -114,7 +114,7 @@ WIRE: tuple[Code, ...] = (
         "A refusal concerns the observer's ticket, not our nodes' ([observer] tickets in deployment.toml). A marker: "
         "`organismctl surface verify` with its roster, then its replacement.",
         Exit.UNHEALTHY,
-        "identity-drift",
+        "span-dark",
         default=Status.WARN,
     ),
 )

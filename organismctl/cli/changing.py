@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from organismctl.change.desk import Desk
     from organismctl.change.plan import Plan
     from organismctl.change.state import View
+    from organismctl.change.wiring import Wiring
 
 Yes = Annotated[
     bool, typer.Option("--yes", help="Answer every confirmation with yes; needed without a terminal.")
@@ -102,6 +103,17 @@ def open_desk(
             wait_s=seconds(wait, "--wait"),
         ),
     )
+
+
+def open_wiring(organism: str | None) -> Wiring:
+    """The parts for what acts on single nodes; errors as :func:`open_desk`."""
+    import os
+
+    from organismctl.change.wiring import Asked, wire
+    from organismctl.files.context import resolve_context
+
+    context = resolve_context(organism, env=os.environ, cwd=Path.cwd())
+    return wire(context, Asked(narrator=Teller(), ask=ask_done if on_terminal() else None))
 
 
 def seconds(text: str, option: str) -> float:

@@ -35,11 +35,14 @@ COMMANDS: dict[str, Command] = {
     "observe": Command("observe", "Look at the world once, and keep what was seen.", "See"),
     "inspect": Command("inspect", "Show a mosaik network by its own signed catalogs.", "See"),
     "explain": Command("explain", "What a finding's code means, and what to do.", "See"),
+    "runbook": Command("runbook", "Runbooks that probe: list, show, run, report, check, new.", "Act"),
     "tickets": Command("tickets", "Renew tickets: request, show, import, install, issue.", "Act"),
     "rotate": Command("rotate", "Rotate a committee member.", "Act"),
     "retire": Command("retire", "End the organism in order; amend, cancel, verify.", "Act"),
     "change": Command("change", "Changes: list, show, apply, resume, take over, abort, history.", "Act"),
-    "committee": Command("committee", "Our own committee: init, serve, stop, status, relay.", "Run"),
+    "committee": Command(
+        "committee", "Our own committee: init, serve, start, stop, status, void, relay.", "Run"
+    ),
     "exporter": Command("exporter", "Run the resident exporter that Prometheus scrapes.", "Run"),
     "export": Command("export", "Rules, routes and dashboards for other tools.", "Run"),
     "surface": Command("surface", "The integrator's side: read and verify a surface.", "Run"),

@@ -8,8 +8,12 @@ from typing import Annotated
 
 import typer
 
+from organismctl.cli.changing import Yes
+from organismctl.cli.judging import Organism
+
 app = typer.Typer(
-    no_args_is_help=True, help="The committee that ships with organismctl: init, serve, stop, status, relay."
+    no_args_is_help=True,
+    help="The committee that ships with organismctl: init, serve, start, stop, status, void, relay.",
 )
 
 DeploymentFile = Annotated[Path, typer.Option("--deployment", "-D", help="The deployment file.")]
@@ -108,6 +112,53 @@ def stop(
         raise typer.Exit(Exit.DRIFT if found.running else Exit.OK)
     ran = end(folder)
     typer.echo(f"node {node} {'is stopped' if ran else 'was off already'}", err=True)
+
+
+@app.command()
+def start(
+    node: NodeName,
+    organism: Organism = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Stop it first, when it runs.")] = False,
+    wait: Annotated[str, typer.Option("--wait", metavar="DURATION", help="For its answer, at most.")] = "60s",
+) -> None:
+    """Start a node by its executor in deployment.toml, on whatever host, and wait until it answers."""
+    from organismctl.change.repair import start as begin
+    from organismctl.cli.changing import open_wiring, seconds
+    from organismctl.cli.output import progress
+
+    wiring = open_wiring(organism)
+    with progress(f"node {node}") as told:
+        said = begin(wiring, node, restart=restart, wait_s=seconds(wait, "--wait"), waiting=told.seconds)
+    typer.echo(said, err=True)
+
+
+@app.command()
+def void(
+    node: NodeName,
+    reason: Annotated[str, typer.Option("--reason", help="Why the evidence is gone; certified with it.")],
+    organism: Organism = None,
+    yes: Yes = False,
+) -> None:
+    """Let a node that rejects its replay go on: certify that evidence which is gone upstream may be passed.
+
+    Each pointer that stops it is voided by itself, until it applies again. The events stay in the ledger; that their
+    origin can be looked up no more stands there, too, for ever.
+    """
+    from organismctl.change.repair import void_next
+    from organismctl.cli.changing import open_wiring
+    from organismctl.cli.output import confirm
+
+    wiring = open_wiring(organism)
+    target = wiring.config.name
+    confirm(target, f"void the evidence that stops {node}: {reason}", yes=yes, destructive=True)
+    voided = 0
+    while (told := void_next(wiring, node, reason)) is not None:
+        voided += 1
+        typer.echo(told, err=True)
+    typer.echo(
+        f"node {node} applies what is certified; {voided} pointer{'s' if voided != 1 else ''} voided",
+        err=True,
+    )
 
 
 @app.command()

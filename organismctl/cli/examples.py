@@ -116,6 +116,37 @@ HELPS: dict[str, Help] = {
     "explain": Help(
         ("organismctl explain TICKET-QUORUM", "organismctl explain --list"), "0 explained; 64 no such code."
     ),
+    "runbook list": Help(
+        ("organismctl runbook list --code MEMBER-DARK", "organismctl runbook list --runs"),
+        "0 listed; 1 a file holds problems; 64 usage.",
+    ),
+    "runbook show": Help(
+        ("organismctl runbook show node-down", "organismctl runbook show TICKET-QUORUM"),
+        "0 shown; 1 it holds problems; 64 there is none.",
+    ),
+    "runbook run": Help(
+        (
+            "organismctl runbook run",
+            "organismctl runbook run node-down --dry-run",
+            "organismctl runbook run rotate-member --set out=node-a --yes --format markdown -o rotation.md",
+            "organismctl runbook run --resume",
+        )
+    ),
+    "runbook report": Help(
+        ("organismctl runbook report 20261124T085836Z-node-down-7f3a1c --format json",),
+        "0 printed; 1 it does not prove; 64 there is none.",
+    ),
+    "runbook check": Help(
+        ("organismctl runbook check", "organismctl runbook check --runbooks runbooks --format json"),
+        "0 all is proven; 1 a runbook holds problems; 64 usage.",
+    ),
+    "runbook new": Help(
+        (
+            'organismctl runbook new disk-full --title "A full disk"',
+            "organismctl runbook new node-down --copy --runbooks runbooks",
+        ),
+        "0 written; 4 it is there already; 64 usage.",
+    ),
     "tickets request": Help(
         ("organismctl tickets request --span acme-mainnet --lifetime 30d -o request.json",),
         "0 written; 1 the spanned member or a node is unknown; 64 usage.",
@@ -184,6 +215,14 @@ HELPS: dict[str, Help] = {
         ),
         "0 it ended in order, or runs in the background; 1 an error; 4 its ledger is in use, or a secret is open "
         "to others; 64 usage.",
+    ),
+    "committee start": Help(
+        ("organismctl committee start --node node-a", "organismctl committee start --node node-a --restart"),
+        "0 it answers; 1 an error; 5 it was started and does not answer; 64 usage.",
+    ),
+    "committee void": Help(
+        ('organismctl committee void --node node-d --reason "compacted upstream"',),
+        "0 it applies again; 1 an error; 4 refused; 5 it cannot be asked, or stands still; 64 usage.",
     ),
     "committee stop": Help(
         ("organismctl committee stop --node node-a", "organismctl committee stop --node node-a --check")

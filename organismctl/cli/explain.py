@@ -72,4 +72,5 @@ def _page(row: Code, width: int) -> str:
         lines += [f"{title}:", *(f"  {line}" for line in wrap(text, width - 2)), ""]
     acting = " and ".join(row.concerns)
     lines.append(f"bad: exit {int(row.exit)}; concerns the {acting}; runbook: {row.runbook}")
+    lines.append(f"next: organismctl runbook run {row.runbook}")
     return "\n".join(lines) + "\n"

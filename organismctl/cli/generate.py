@@ -45,10 +45,11 @@ class Entry:
 def tree() -> list[Entry]:
     """Every command, the root first, depth first."""
     root = command()
-    return list(_walk(root, (), _context(root)))
+    return list(_walk(root, (), context_of(root)))
 
 
-def _context(node: Any, parent: Any = None, name: str = NAME) -> Any:
+def context_of(node: Any, parent: Any = None, name: str = NAME) -> Any:
+    """click's context of a command, whose parents are the groups above."""
     return node.context_class(node, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
 
 
@@ -69,7 +70,7 @@ def _walk(node: Any, path: tuple[str, ...], context: Any) -> Iterator[Entry]:
     yield Entry(path, summary, tuple(options), names, files, node, context)
     for name in names:
         below = node.get_command(context, name)
-        yield from _walk(below, (*path, name), _context(below, context, name))
+        yield from _walk(below, (*path, name), context_of(below, context, name))
 
 
 def bash(entries: list[Entry]) -> str:

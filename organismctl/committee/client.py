@@ -163,6 +163,10 @@ class NodeClient(Http):
         """The newest observations' evidence, newest last."""
         return self._read("/v1/evidence", answers.read_evidence, {"limit": limit})
 
+    def replay(self) -> JsonObject:
+        """The evidence as it is told: ``evidence``, ``extent``, and ``unresolved``, why nothing is applied any more."""
+        return self._read("/v1/evidence", _same)
+
     def changes(self) -> tuple[ChangeInfo, ...]:
         """The journal copies that the node keeps."""
         return self._read("/v1/changes", answers.read_changes)

@@ -129,6 +129,14 @@ class Exporter:
 
 
 @dataclass(frozen=True, slots=True)
+class Runbooks:
+    """A folder with runbooks of our own, and whom an operator on call turns to next; ``None`` where not told."""
+
+    folder: str | None = None
+    escalate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Thresholds:
     """Limits; durations in milliseconds, ``commit_lag`` in entries, ``span_lag_events`` in events."""
 
@@ -195,6 +203,7 @@ class Deployment:
     mosaik: Mosaik = Mosaik()
     observer: Observer = Observer()
     exporter: Exporter = Exporter()
+    runbooks: Runbooks = Runbooks()
     secrets: Secrets = Secrets()
     nodes: tuple[Node, ...] = ()
     spans: tuple[SpanSide, ...] = ()
@@ -267,6 +276,7 @@ def _deployment(values: Mapping[str, Any], path: Path, reader: Reader) -> Deploy
         mosaik=Mosaik(**(values["mosaik"] or {})),
         observer=Observer(**(values["observer"] or {})),
         exporter=Exporter(**(values["exporter"] or {})),
+        runbooks=Runbooks(**(values["runbooks"] or {})),
         secrets=Secrets(**(values["secrets"] or {})),
         nodes=tuple(Node(**one) for one in values["node"]),
         spans=tuple(_span(one) for one in values["span"]),

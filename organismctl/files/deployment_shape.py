@@ -254,6 +254,12 @@ SECRETS = Table(
 
 MOSAIK = Table({"relay": Field(_URL, "a relay of our own; absent: mosaik's public ones")})
 EXPORTER = Table({"url": Field(_URL, "a resident `organismctl exporter`, whose memory checks ask")})
+RUNBOOKS = Table(
+    {
+        "folder": Field(Text("a path"), "runbooks of our own, which go before those that ship with the tool"),
+        "escalate": Field(Text("an address"), "whom an operator on call turns to next"),
+    }
+)
 OBSERVER = Table(
     {
         "key": Field(SecretPath(), "file of its ed25519 seed; absent: another identity each time"),
@@ -297,6 +303,7 @@ DEPLOYMENT = Table(
         "mosaik": Field(MOSAIK, "how mosaik's network is reached"),
         "observer": Field(OBSERVER, "who looks at the network from this tool"),
         "exporter": Field(EXPORTER, "the resident exporter"),
+        "runbooks": Field(RUNBOOKS, "runbooks of our own, and whom to turn to"),
         "secrets": Field(SECRETS, "paths to secrets"),
         "node": Field(
             Tables(NODE, unique=("name", "peer_id", "url", "address", "data")), "the nodes", default=()

@@ -23,6 +23,7 @@ from organismctl.report.schema_parts import (
     one_of,
     or_null,
 )
+from organismctl.report.schema_runbook import RUNBOOK
 
 _ONE: Schema = {"const": 1}
 _SCHEME = one_of(*SCHEMES)
@@ -270,6 +271,7 @@ SCHEMAS: dict[str, Schema] = {
     "retire-verify": _RETIRE_VERIFY,
     "doctor": _DOCTOR,
     "inspect": INSPECT,
+    **RUNBOOK,
     "plan": _PLAN,
     "change": closed(_VIEW),
     "change-show": closed(_VIEW | _KNOWN),

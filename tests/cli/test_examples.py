@@ -9,7 +9,7 @@ import pytest
 
 from organismctl.cli.app import command
 from organismctl.cli.examples import HELPS
-from organismctl.cli.generate import NAME, _context, _help, tree
+from organismctl.cli.generate import NAME, _help, context_of, tree
 
 ENTRIES = {" ".join(entry.path): entry for entry in tree() if entry.path}
 LEAVES = [path for path, entry in ENTRIES.items() if not entry.commands or path == "retire"]
@@ -36,9 +36,9 @@ def test_examples_parse(line: str) -> None:
     name, *words = shlex.split(line)
     assert name == NAME
     node: Any = command()
-    context = _context(node)
+    context = context_of(node)
     while words and hasattr(node, "list_commands") and words[0] in node.list_commands(context):
         node = node.get_command(context, words[0])
-        context = _context(node, context, words.pop(0))
+        context = context_of(node, context, words.pop(0))
     # Parsing alone: an unknown option or a missing argument raises; nothing is run.
     node.make_context(node.name, words, parent=context.parent)

@@ -129,7 +129,7 @@ def test_a_forked_node_is_named(stage: Stage, record_property: Callable[[str, ob
     finally:
         secret.write_text(kept)
     found = fires(stage, "OrganismGroupForked", node="node-c")
-    assert found["runbook"] == "identity-drift"
+    assert found["runbook"] == "group-forked"
     record_property("forked group", time.monotonic() - begun)
     assert [one["node"] for one in stage.server.firing() if one["alertname"] == "OrganismGroupForked"] == [
         "node-c"

@@ -1,0 +1,239 @@
+"""A run, with a world that a test moves: sections, questions, failure, resumption after a kill, redaction, reports."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from organismctl.change.errors import BusyError, TamperedError
+from organismctl.check.codes import finding
+from organismctl.check.finding import Finding, Status
+from organismctl.cli.runbook_showing import Shown
+from organismctl.exits import Exit
+from organismctl.runbook.execute import Done, Executor
+from organismctl.runbook.parse import parse_runbook
+from organismctl.runbook.record import Records
+from organismctl.runbook.redact import Redactor
+from organismctl.runbook.report import report_json, report_markdown
+from organismctl.runbook.run import LeftError, Outcome, Runner
+from organismctl.runbook.world import World
+
+WORLD = World("acme", "d.toml", ("node-a", "node-b"), (), {"beta": "noc@beta"}, operator="alice")
+TEXT = """---
+title: A test
+codes: [MEMBER-UNREACHABLE, MEMBER-DARK]
+severity: page
+roles: [on-call]
+takes: 1 minute
+---
+
+# A test
+
+Words for {escalate}.
+
+```probe
+organismctl status
+```
+
+## Start it
+
+When: MEMBER-UNREACHABLE unknown
+
+```run
+organismctl committee start --node {node}
+organismctl lock accept --reason {reason}
+```
+
+## Dark
+
+When: MEMBER-DARK bad
+
+Call {contact}.
+
+## Nothing
+
+When: otherwise
+
+Nothing is wrong.
+"""
+BOOK = parse_runbook(TEXT, "a-test", "a-test.md")
+
+
+class Scene:
+    """Findings that commands change, an executor that notes them, and a person who answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.records = Records(folder, lambda: 1_800_000_000_000)
+        self.rows: list[Finding] = [finding("MEMBER-UNREACHABLE", None, "node-a", "away")]
+        self.ran: list[str] = []
+        self.exits: dict[str, int] = {}
+        self.answers: list[str] = []
+        self.stream = io.StringIO()
+
+    def run(self, argv: Sequence[str], timeout_s: float, waiting: Any = None) -> Done:
+        line = " ".join(argv[1:])
+        self.ran.append(line)
+        if line.startswith("committee start"):
+            self.rows = []
+        return Done(self.exits.get(argv[1], 0), "token: canary-operate-token `x`", 5)
+
+    def go(self, record: Any = None, *, yes: bool = True, **values: str) -> Outcome:
+        record = record or self.records.begin(BOOK, organism="acme", operator="alice", values=values)
+        self.id = record.id
+        shown = Shown(
+            "acme", yes=yes, stream=self.stream, tty=False, ask=lambda _question: self.answers.pop(0)
+        )
+        executor: Any = self
+        with self.records.lock(record):
+            return Runner(
+                record=record,
+                world=WORLD,
+                look=lambda: self.rows,
+                executor=executor,
+                presenter=shown,
+                sleep=lambda _: None,
+            ).run()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path / "runs")
+
+
+def test_what_applies_is_run_and_the_end_is_judged_by_a_look(scene: Scene) -> None:
+    assert scene.go(reason="a b; rm").exit is Exit.OK
+    assert scene.ran == ["status", "committee start --node node-a", "lock accept --reason a b; rm"]
+    text = scene.stream.getvalue()
+    assert "“Dark” does not apply" in text
+    assert "\x1b" not in text
+    kept = scene.records.read(scene.id)
+    assert kept.state == "done"
+    told = report_json(kept)
+    assert [one["title"] for one in told["sections"] if one["applies"]] == ["", "Start it"]
+    page = report_markdown(kept, WORLD)
+    assert "$ organismctl lock accept --reason 'a b; rm'" in page
+    assert "Sections that did not apply: Dark; Nothing." in page
+
+
+def test_without_a_value_nothing_is_run_and_a_failure_ends_its_section(scene: Scene) -> None:
+    scene.go()
+    assert scene.ran == ["status", "committee start --node node-a"]
+    scene.rows = [
+        finding("MEMBER-UNREACHABLE", None, "node-a", "away"),
+        finding("MEMBER-DARK", Status.BAD, "beta / e", "x"),
+    ]
+    scene.exits["committee"] = 5
+    scene.ran.clear()
+    scene.go(reason="r")
+    assert scene.ran == ["status", "committee start --node node-a"]
+    assert "the rest of this section is left out" in scene.stream.getvalue()
+
+
+def test_a_person_says_yes_skip_and_leave_and_comes_back(scene: Scene) -> None:
+    scene.answers = ["skip"]
+    assert scene.go(yes=False, reason="r").exit is Exit.UNKNOWN
+    assert scene.ran == ["status"]
+    scene.ran.clear()
+    scene.answers = ["yes", "leave"]
+    with pytest.raises(LeftError):
+        scene.go(yes=False, reason="r")
+    assert scene.ran == ["status", "committee start --node node-a"]
+    assert scene.records.read(scene.id).state == "left"
+    scene.answers = ["yes"]
+    assert scene.go(scene.records.resume(scene.id), yes=False).exit is Exit.OK
+    assert scene.ran == ["status", "committee start --node node-a", "lock accept --reason r"], (
+        "nothing is done twice"
+    )
+    assert "done before, at" in scene.stream.getvalue()
+
+
+def test_two_runners_and_an_edited_journal(scene: Scene) -> None:
+    record = scene.records.begin(BOOK, organism="acme", operator="alice", values={})
+    with scene.records.lock(record), pytest.raises(BusyError):
+        scene.go(record)
+    scene.go(record)
+    journal = scene.records.folder / record.id / "journal.jsonl"
+    journal.write_text(journal.read_text().replace("away", "here", 1))
+    with pytest.raises(TamperedError):
+        scene.records.read(record.id)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.runbook.test_run import Scene
+scene = Scene(Path(sys.argv[1]))
+before = scene.run
+def run(argv, timeout_s, waiting=None):
+    if argv[1] == "committee":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before(argv, timeout_s)
+scene.run = run
+scene.go(reason="r")
+"""
+
+
+def test_a_kill_in_the_middle_of_an_action(scene: Scene) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(scene.records.folder)], check=False, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == -signal.SIGKILL
+    (kept,) = scene.records.all()
+    assert kept.state == "left"
+    assert [one["state"] for one in kept.memory.steps.values()] == ["probed", "intent"]
+    assert "begun; how it ended is not known" in report_markdown(kept, WORLD)
+    assert scene.go(scene.records.resume(kept.id)).exit is Exit.OK
+    assert scene.ran == ["committee start --node node-a", "lock accept --reason r"]
+    assert "was begun before" in scene.stream.getvalue()
+
+
+CANARY = "canary-operate-token-1"
+JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("secret", [
+    CANARY, JWT, "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYD\n-----END PRIVATE KEY-----", "Bearer abcdefgh12345678",
+    "http://alice:hunter22@host/", "password=hunter2222", "read_token: abcdefgh12",
+])  # fmt: skip
+def test_secrets_are_hidden(secret: str) -> None:
+    text = Redactor([CANARY + "\n"]).text(f"before {secret} after\x1b[2J")
+    assert "[secret]" in text
+    for part in (CANARY, JWT, "MC4CAQAwBQYD", "abcdefgh", "hunter"):
+        assert part not in text
+    assert text.startswith("before")
+    assert "\x1b" not in text
+    assert CANARY not in repr(Redactor([CANARY]))
+
+
+def test_output_of_a_real_command_is_redacted_and_no_shell_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "organism.toml").write_text(f"nonsense = '{CANARY} $(touch {tmp_path}/made)'\n")
+    line = ["organismctl", "check", "fingerprint", "--organism", f"{tmp_path}/{CANARY};touch made"]
+    done = Executor(Redactor([CANARY]), {"COLUMNS": "80"}).run(line, 60)
+    assert done.exit == 64
+    assert CANARY not in done.output
+    assert "[secret]" in done.output
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_terminal_at_80_columns() -> None:
+    stream = io.StringIO()
+    os.environ["COLUMNS"] = "200"
+    shown = Shown("acme", yes=True, stream=stream, tty=True)
+    shown.heading("A title", 1)
+    shown.prose("word " * 60 + "\x1b[2J\n\n- one\n- **two**\n")
+    shown.findings([finding("MEMBER-DARK", Status.BAD, "beta / events", "long " * 40)])
+    import re
+
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).split("\n")
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert "\x1b[2J" not in stream.getvalue()
+    assert json.dumps("A title")[1:-1] in stream.getvalue()
