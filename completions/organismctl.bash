@@ -6,16 +6,16 @@ _organismctl() {
         word="${COMP_WORDS[index]}"
         case "$word" in -*) continue ;; esac
         if [ -z "$path" ]; then
-            case "$word" in init|doctor|status|watch|report|fingerprint|lock|check|observe|inspect|explain|tickets|rotate|retire|change|committee|exporter|export|surface) path="$word" ;; esac
+            case "$word" in init|doctor|status|watch|report|fingerprint|lock|check|observe|inspect|explain|runbook|tickets|rotate|retire|change|committee|exporter|export|surface) path="$word" ;; esac
         else
-            case "$path" in fingerprint|lock|check|tickets|rotate|retire|change|committee|export|surface)
+            case "$path" in fingerprint|lock|check|runbook|tickets|rotate|retire|change|committee|export|surface)
                 case " $(_organismctl_words "$path") " in *" $word "*) path="$path $word" ;; esac ;;
             esac
         fi
     done
     case "$previous" in
         --format) COMPREPLY=($(compgen -W "table json junit github prometheus jsonl" -- "$current")); return ;;
-        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--count|--data|--dead|--deployment|--effective-at|--every|--fail-on|--fallback|--from|--from-example|--from-peer|--group|--hear|--hold|--in|--issuer|--key|--lifetime|--limit|--listen|--memory|--name|--network|--node|--only|--organism|--out|--output|--page|--patience|--peer|--plan-out|--reason|--replacement|--request|--span|--spare|--stream|--surface|--target|--textfiles|--ticket|--timeout|--tls-cert|--tls-key|--url|--user|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--code|--count|--data|--dead|--deployment|--effective-at|--every|--fail-on|--fallback|--from|--from-example|--from-peer|--group|--hear|--hold|--in|--issuer|--key|--lifetime|--limit|--listen|--memory|--name|--network|--node|--only|--organism|--out|--output|--page|--patience|--peer|--plan-out|--reason|--replacement|--request|--runbooks|--set|--span|--spare|--stream|--surface|--target|--textfiles|--ticket|--timeout|--title|--tls-cert|--tls-key|--url|--user|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
     words="$(_organismctl_words "$path")"
     COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -24,7 +24,7 @@ _organismctl() {
 _organismctl_words() {
     local words=""
     case "$1" in
-        "") words="init doctor status watch report fingerprint lock check observe inspect explain tickets rotate retire change committee exporter export surface --version --organism --help --debug --no-color --quiet" ;;
+        "") words="init doctor status watch report fingerprint lock check observe inspect explain runbook tickets rotate retire change committee exporter export surface --version --organism --help --debug --no-color --quiet" ;;
         "init") words="--from-example --list-examples --name --network --node --spare --span --acl --from-peer --group --via --help --debug --no-color --quiet" ;;
         "doctor") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "status") words="--organism --deployment --format --output --from --timeout --no-wire --via --help --debug --no-color --quiet" ;;
@@ -51,6 +51,13 @@ _organismctl_words() {
         "observe") words="--organism --deployment --format --output --timeout --no-wire --via --listen --help --debug --no-color --quiet" ;;
         "inspect") words="--network --key --ticket --stream --listen --via --format --output --timeout --help --debug --no-color --quiet" ;;
         "explain") words="--list --format --help --debug --no-color --quiet" ;;
+        "runbook") words="list show run report check new --help --debug --no-color --quiet" ;;
+        "runbook list") words="--code --runs --runbooks --organism --deployment --format --help --debug --no-color --quiet" ;;
+        "runbook show") words="--runbooks --organism --deployment --help --debug --no-color --quiet" ;;
+        "runbook run") words="--resume --set --yes --dry-run --format --output --runbooks --organism --deployment --timeout --no-wire --help --debug --no-color --quiet" ;;
+        "runbook report") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
+        "runbook check") words="--runbooks --organism --deployment --format --help --debug --no-color --quiet" ;;
+        "runbook new") words="--title --copy --runbooks --organism --deployment --help --debug --no-color --quiet" ;;
         "tickets") words="request show import install issue --help --debug --no-color --quiet" ;;
         "tickets request") words="--span --committee --node --lifetime --output --organism --deployment --help --debug --no-color --quiet" ;;
         "tickets show") words="--format --organism --deployment --help --debug --no-color --quiet" ;;
@@ -71,10 +78,12 @@ _organismctl_words() {
         "change takeover") words="--organism --deployment --accept-risk --wait --yes --format --help --debug --no-color --quiet" ;;
         "change abort") words="--organism --deployment --yes --format --help --debug --no-color --quiet" ;;
         "change apply") words="--organism --deployment --accept-risk --dry-run --wait --yes --format --help --debug --no-color --quiet" ;;
-        "committee") words="init serve stop status relay --help --debug --no-color --quiet" ;;
+        "committee") words="init serve stop start void status relay --help --debug --no-color --quiet" ;;
         "committee init") words="--deployment --node --join --carrier --help --debug --no-color --quiet" ;;
         "committee serve") words="--node --deployment --detach --bind --tls-cert --tls-key --carrier --help --debug --no-color --quiet" ;;
         "committee stop") words="--node --deployment --check --help --debug --no-color --quiet" ;;
+        "committee start") words="--node --organism --deployment --restart --wait --help --debug --no-color --quiet" ;;
+        "committee void") words="--node --reason --organism --deployment --yes --help --debug --no-color --quiet" ;;
         "committee status") words="--deployment --help --debug --no-color --quiet" ;;
         "committee relay") words="--bind --data --detach --stop --help --debug --no-color --quiet" ;;
         "exporter") words="--organism --deployment --listen --every --memory --timeout --hear --no-wire --via --help --debug --no-color --quiet" ;;
