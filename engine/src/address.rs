@@ -1,11 +1,17 @@
-//! Peers and where they are reached.
+//! Peers and relays, and where they are reached.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mosaik::PeerId;
-use mosaik::iroh::{EndpointAddr, RelayUrl};
+use mosaik::iroh::{EndpointAddr, RelayConfig, RelayMap, RelayUrl};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Error;
+
+const RELAY_PAUSE: Duration = Duration::from_millis(250);
 
 /// The peer id of 32 bytes.
 ///
@@ -62,6 +68,44 @@ impl Peer {
 /// Every way to reach a peer that either side knows of.
 pub(crate) fn merge(one: &EndpointAddr, other: &EndpointAddr) -> EndpointAddr {
     EndpointAddr::from_parts(one.id, one.addrs.iter().chain(&other.addrs).cloned())
+}
+
+/// A relay without TLS speaks no QUIC: asking it for our address over QUIC would hold up each start for 3 s.
+pub(crate) fn relay_map(url: &RelayUrl) -> RelayMap {
+    let mut relay = RelayConfig::from(url.clone());
+    if url.scheme() == "http" {
+        relay.quic = None;
+    }
+    RelayMap::from(relay)
+}
+
+pub(crate) fn binds(texts: &[String]) -> Result<BTreeSet<SocketAddr>, Error> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse()
+                .map_err(|_| Error::invalid(format!("an address to bind that is not ADDRESS:PORT: {text:?}")))
+        })
+        .collect()
+}
+
+/// Without a relay that answers, mosaik waits for ever, and says nothing. It may come up a little later.
+pub(crate) async fn answers(url: &RelayUrl, limit: Duration) -> Result<(), Error> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or(443);
+    // Less than the whole time: the error should say what is wrong, not that the time is over.
+    let deadline = Instant::now() + limit.mul_f32(0.8);
+    loop {
+        let error = match timeout_at(deadline, TcpStream::connect((host.as_str(), port))).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no connection in time".to_owned(),
+        };
+        if Instant::now() + RELAY_PAUSE >= deadline {
+            return Err(Error::failed(format!("the relay {url} does not answer: {error}")));
+        }
+        sleep(RELAY_PAUSE).await;
+    }
 }
 
 #[cfg(test)]

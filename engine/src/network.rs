@@ -1,27 +1,23 @@
 //! One mosaik node: start, catalog, tickets, graceful close.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use mosaik::discovery::{Config as DiscoveryConfig, Discovery, SignedPeerEntry};
 use mosaik::iroh::address_lookup::MemoryLookup;
-use mosaik::iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, SecretKey};
+use mosaik::iroh::{Endpoint, EndpointAddr, RelayMode, RelayUrl, SecretKey};
 use mosaik::tickets::Ticket;
 use mosaik::{Digest, Network, PeerId};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
-use crate::address::{Peer, merge, relay_url};
+use crate::address::{Peer, answers, binds, merge, relay_map, relay_url};
 use crate::group::GroupCell;
 use crate::item_map::MapCell;
 use crate::producer::Outlets;
 use crate::subscription::FeedState;
 use crate::{Error, keeper};
-
-const RELAY_PAUSE: Duration = Duration::from_millis(250);
 
 /// How a node is started.
 #[derive(Clone, Debug)]
@@ -373,42 +369,4 @@ async fn mosaik_network(config: &NodeConfig, relay: Option<&RelayUrl>) -> Result
         .build()
         .await
         .map_err(|error| Error::failed(format!("the network could not be started: {error}")))
-}
-
-/// A relay without TLS speaks no QUIC: asking it for our address over QUIC would hold up each start for 3 s.
-fn relay_map(url: &RelayUrl) -> RelayMap {
-    let mut relay = RelayConfig::from(url.clone());
-    if url.scheme() == "http" {
-        relay.quic = None;
-    }
-    RelayMap::from(relay)
-}
-
-fn binds(texts: &[String]) -> Result<BTreeSet<SocketAddr>, Error> {
-    texts
-        .iter()
-        .map(|text| {
-            text.parse()
-                .map_err(|_| Error::invalid(format!("an address to bind that is not ADDRESS:PORT: {text:?}")))
-        })
-        .collect()
-}
-
-/// Without a relay that answers, mosaik waits for ever, and says nothing. It may come up a little later.
-async fn answers(url: &RelayUrl, limit: Duration) -> Result<(), Error> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default().unwrap_or(443);
-    // Less than the whole time: the error should say what is wrong, not that the time is over.
-    let deadline = Instant::now() + limit.mul_f32(0.8);
-    loop {
-        let error = match timeout_at(deadline, TcpStream::connect((host.as_str(), port))).await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no connection in time".to_owned(),
-        };
-        if Instant::now() + RELAY_PAUSE >= deadline {
-            return Err(Error::failed(format!("the relay {url} does not answer: {error}")));
-        }
-        sleep(RELAY_PAUSE).await;
-    }
 }
