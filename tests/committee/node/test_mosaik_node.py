@@ -65,8 +65,12 @@ def test_a_surface_is_a_stream_and_the_marker_comes_to_whoever_subscribes(tmp_pa
             seen = {item.seq for item in read()}
             # Every node sends every item; none is left out between the first and the last.
             assert seen == set(range(min(seen), max(seen) + 1))
-            status = committee.status("node-a")["mosaik"]
-            assert status["surfaces"][0]["subscribers"] == 1
+
+            def subscribers() -> int:
+                return int(committee.status("node-a")["mosaik"]["surfaces"][0]["subscribers"])
+
+            # The items may have come from another node: a link to each is made on its own.
+            wait_for("the subscription at node-a", lambda: subscribers() == 1, 60)
             with committee.client("node-a") as client:
                 client.retire("2020-01-01T00:00:00Z", reason="done", request_id="retire-1")
             wait_for("the marker", lambda: any(item.retirement for item in read()), 60)
