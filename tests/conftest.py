@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.mosaik import require_engine
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from coverage import Coverage
 
 MUST_RUN = "ORGANISMCTL_TESTS_MUST_RUN"
+
+# How fast an example runs is the machine's doing: speed is measured in benchmarks/, never asserted in a test.
+settings.register_profile(
+    "untimed",
+    parent=settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)
