@@ -22,6 +22,9 @@ from organismctl.committee.strict import (
     text,
 )
 
+DIGEST_STRIDE = 16
+"""A node tells its state digest at the multiples of this height, and at its newest height."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:

@@ -13,6 +13,7 @@ Unix milliseconds.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 from organismctl.committee.codec import U64, Blob, Bool, Choice, FieldError, Fixed, Many, Maybe, Record, Text
@@ -85,6 +86,7 @@ MAX_TTL_MS = 3_600_000
 """The longest lease before it must be renewed."""
 MAX_TEXT = 512
 """The longest reason or reference, bytes."""
+_REMEMBERED = 1024  # the longest command whose decoding is kept for the next part of a node that asks
 
 
 class CommandError(OrganismError):
@@ -225,14 +227,20 @@ def decode_command(data: bytes) -> Command:
     """
     try:
         if data[:1] == _APPLICATION:
-            return _decode_application(data[1:])
+            return _decode_again(data) if len(data) <= _REMEMBERED else _decode_application(data)
         return _decode_ledgers_own(data)
     except (FieldError, MalformedError) as exc:
         raise CommandError(f"not a command: {exc}") from exc
 
 
-def _decode_application(payload: bytes) -> Command:
-    reader = Reader(payload)
+@lru_cache(maxsize=256)
+def _decode_again(data: bytes) -> Command:
+    # An entry is looked into by several parts of a node, one right after the other.
+    return _decode_application(data)
+
+
+def _decode_application(data: bytes) -> Command:
+    reader = Reader(data[1:])
     version = reader.u64()
     if version != FORMAT:
         raise CommandError(

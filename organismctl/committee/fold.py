@@ -39,7 +39,7 @@ from organismctl.errors import OrganismError
 from organismctl.exits import Exit
 
 KEEP_DIGESTS = 1024
-"""Of how many heights the state digest is kept."""
+"""How many state digests are kept."""
 
 
 class Resolution(StrEnum):

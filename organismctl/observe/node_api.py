@@ -149,7 +149,7 @@ def newest_facts(client: LookingClient) -> dict[str, Any]:
 
 
 def common_height(addresses: Sequence[Address]) -> Callable[[Snapshot], Sequence[Source]]:
-    """The second round: digests at the height that all answering nodes have certified.
+    """The second round: digests at the newest height that all answering nodes can tell them of.
 
     Nodes that stand at one height said their digest with their status, so that nothing more is asked: in a
     quiet committee the whole look costs one answer.
@@ -162,12 +162,19 @@ def common_height(addresses: Sequence[Address]) -> Callable[[Snapshot], Sequence
                 heights[fact.subject] = height
         if len(set(heights.values())) < 2:
             return ()
-        low = min(heights.values())
+        low = told_height(min(heights.values()))
         if low < 1:
             return ()
         return [NodeApi(at, DIGEST, low) for at in addresses if at.node in heights]
 
     return more
+
+
+def told_height(height: int) -> int:
+    """The newest height up to ``height`` whose state digest a node that is further on still tells."""
+    from organismctl.committee.answers import DIGEST_STRIDE
+
+    return height - height % DIGEST_STRIDE if height > DIGEST_STRIDE else height
 
 
 def certified_height(fact: Fact) -> int | None:

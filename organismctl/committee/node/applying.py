@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeAlias
 
+from organismctl.committee.answers import DIGEST_STRIDE
 from organismctl.committee.command import CommandError, Genesis, Observe, VoidEvidence, decode_command
 from organismctl.committee.evidence import CachedVerifier, Pointer, pointer_bytes
 from organismctl.committee.fold import AnchorError, EvidenceUnresolvedError, Fold, Resolution, voids
@@ -33,8 +34,6 @@ from organismctl.committee.node.vouching import Vouching, observed
 CHECKPOINT_EVERY = 1024
 REMEMBER = 1024
 """Effects of the last entries, for whoever asked for them."""
-DIGEST_STRIDE = 16
-SMALL_BATCH = 32
 log = logging.getLogger(__name__)
 
 Heard: TypeAlias = "Callable[[Effects], None]"
@@ -119,13 +118,12 @@ class Applier:
             await asyncio.sleep(0)
 
     def _apply(self, batch: list[Entry]) -> None:
-        small = len(batch) <= SMALL_BATCH
         done: list[tuple[Entry, Effects]] = []
         try:
             with self._store.together():
                 for entry in batch:
-                    last = entry.height == batch[-1].height
-                    keep = small or last or entry.height % DIGEST_STRIDE == 0
+                    # The newest height's digest is made when it is asked for: it costs more than the entry.
+                    keep = entry.height % DIGEST_STRIDE == 0
                     applied = self.fold.apply(entry.height, entry.command, digest=keep)
                     self._keep(entry, applied.effects)
                     done.append((entry, applied.effects))
