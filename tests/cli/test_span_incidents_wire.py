@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -33,19 +34,21 @@ OBSERVER = h(b"the observer, a test seed")
 STREAM = h(b"alpha's events")
 SUBJECT = "alpha / events"
 DAY_S = 86_400
+SHORT, LONG = 32, 32 * 1024
+"""A producer that holds so few items for a consumer, and items that fill the link's own room soon."""
 
 
 class Alpha:
     """A lattice on the wire: one producer of one stream that asks for tickets."""
 
-    def __init__(self, relay: str, port: int) -> None:
+    def __init__(self, relay: str, port: int, buffer: int = 100_000) -> None:
         engine = load_engine()
         self.network = engine.Network.start(
             uid("mosaik.universe"), SEED, relay=relay, bind=[f"127.0.0.1:{port}"]
         )
         key = [("EdDSA", public_key("EdDSA", ISSUER))]
         validator = engine.Validator.jwt(key, issuers=["alpha"])
-        self.producer = self.network.producer(STREAM, validators=[validator], buffer=100_000)
+        self.producer = self.network.producer(STREAM, validators=[validator], buffer=buffer)
         self.seq = 0
 
     def send(self, item: Item | None = None) -> None:
@@ -56,6 +59,12 @@ class Alpha:
     def flood(self, count: int) -> None:
         for _ in range(count):
             self.send()
+
+    def serves(self, committee: Committee) -> set[str]:
+        """The nodes that are subscribed now."""
+        subscribed = set(self.producer.consumers())
+        nodes = load_deployment(committee.deployment).nodes
+        return {node.name for node in nodes if node.peer_id in subscribed}
 
     @contextlib.contextmanager
     def pulse(self) -> Iterator[None]:
@@ -124,6 +133,7 @@ def test_the_incidents_of_a_spanned_member_on_the_wire(wired: tuple[Committee, A
     stage_a_ticket_that_ended_is_named_with_its_step(*wired)
     stage_an_observer_with_a_ticket_hears_what_nodes_hear(*wired)
     stage_silence_and_an_end_on_the_wire(*wired)
+    stage_a_node_that_stands_still_is_dropped_as_a_slow_consumer(*wired)
     stage_a_marker_and_then_a_flood_on_the_wire(*wired)
 
 
@@ -183,6 +193,41 @@ def stage_silence_and_an_end_on_the_wire(committee: Committee, alpha: Alpha) -> 
     alpha.network.close()
     exit_code, row, _ = first(committee, "alpha's process ends", "SPAN-PRODUCER-GONE", SUBJECT)
     assert exit_code == 6
+
+
+def stage_a_node_that_stands_still_is_dropped_as_a_slow_consumer(committee: Committee, alpha: Alpha) -> None:
+    """Its process is stopped, as a host that swaps stops it; mosaik's producer waits for nobody."""
+    text = committee.deployment.read_text()
+    port = int(text.partition('peers = ["')[2].partition('"')[0].rpartition(":")[2])
+    again = Alpha(f"http://127.0.0.1:{committee.relay_port}", port, buffer=SHORT)
+    again.seq = alpha.seq
+    try:
+        wait_for(
+            "all nodes are subscribed again", lambda: again.serves(committee) == set(committee.names), 90
+        )
+        slow = committee.processes["node-c"]
+        slow.send_signal(signal.SIGSTOP)
+        try:
+            wait_for("it drops the node that stands still", lambda: _dropped(again, committee, "node-c"), 60)
+        finally:
+            slow.send_signal(signal.SIGCONT)
+        wait_for("the node is subscribed again", lambda: "node-c" in again.serves(committee), 90)
+        again.send()
+        _, row, _ = first(committee, "alpha drops node-c as a slow consumer", "SPAN-SLOW-CONSUMER",
+                             f"node-c × {SUBJECT}", "warn")  # fmt: skip
+        assert row["values"]["missed"] > 0
+        assert row["values"]["nodes_without_loss"] == ["node-a", "node-b"]
+        assert "it was dropped as a slow consumer" in row["summary"]
+        alpha.seq = again.seq
+    finally:
+        again.network.close()
+
+
+def _dropped(alpha: Alpha, committee: Committee, name: str) -> bool:
+    """Send a few long events; whether the node is subscribed no more."""
+    for _ in range(4):
+        alpha.send(Fact(bytes(LONG)))
+    return name not in alpha.serves(committee)
 
 
 def stage_a_marker_and_then_a_flood_on_the_wire(committee: Committee, alpha: Alpha) -> None:
