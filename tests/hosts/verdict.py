@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from organismctl.observe.node_api import told_height
 from tests.hosts.fleet import Fleet
 from tests.hosts.load import Record
 from tests.support.committee import wait_for
@@ -73,14 +74,14 @@ def _states(fleet: Fleet, names: list[str]) -> int:
     """1 when the nodes' states differ at a height that all of them have just now."""
 
     def look() -> set[bytes] | None:
-        height = min(fleet.status(name)["ledger"]["applied"] for name in names)
-        states: set[bytes] = set()
-        for name in names:
-            with fleet.client(name, "read") as client:
-                state = client.log_digest(height).state_digest
-            if state is None:
-                return None
-            states.add(state)
-        return states
+        lowest = min(fleet.status(name)["ledger"]["applied"] for name in names)
+        for height in (lowest, told_height(lowest)):
+            states: set[bytes | None] = set()
+            for name in names:
+                with fleet.client(name, "read") as client:
+                    states.add(client.log_digest(height).state_digest)
+            if None not in states:
+                return {one for one in states if one is not None}
+        return None
 
     return int(len(wait_for(f"{names} tell their states", look)) > 1)
