@@ -20,8 +20,9 @@ NAMES = (
     "inspect",
     "appends_mosaik",
     "exporter",
+    "wire_lag",
 )
-ENGINE = ("engine_build", "inspect", "appends_mosaik")
+ENGINE = ("engine_build", "inspect", "appends_mosaik", "wire_lag")
 """Those that measure against real mosaik."""
 
 
