@@ -64,7 +64,10 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Certificate file (PEM).")] = None,
     tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", help="The certificate's key file (PEM).")
+        Path | None,
+        typer.Option(
+            "--tls-key", help="The certificate's key file (PEM); default: the credential organismctl.tls_key."
+        ),
     ] = None,
     carrier: Annotated[
         CarrierName | None, typer.Option("--carrier", help="Instead of the deployment file's own.")
@@ -79,7 +82,7 @@ def serve(
     from organismctl.committee.node.serve import serve as run
 
     chosen = None if carrier is None else carrier.value
-    listen = Listen(bind, tls_cert and tls_cert.absolute(), tls_key and tls_key.absolute(), chosen)
+    listen = Listen(bind, tls_cert and tls_cert.absolute(), _tls_key(tls_cert, tls_key), chosen)
     _log()
     if not detach:
         run(deployment, node, listen)
@@ -208,6 +211,19 @@ def relay(
     pid = run_detached(folder, partial(run_relay, folder, bind), "relay")
     typer.echo(f"the relay answers at {bind} (process {pid})", err=True)
     typer.echo(f'next: in each deployment.toml, [mosaik] relay = "http://{bind}"', err=True)
+
+
+def _tls_key(cert: Path | None, key: Path | None) -> Path | None:
+    """The key's file: as the command line says, else the service's credential."""
+    from organismctl.files.credentials import TLS_KEY, credential
+    from organismctl.files.secret import check_private
+
+    if key is not None or cert is None:
+        return key and key.absolute()
+    given = credential(TLS_KEY)
+    if given is not None:
+        check_private(given)
+    return given
 
 
 def _folder(deployment: Path, name: str) -> Path:

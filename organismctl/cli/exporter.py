@@ -80,10 +80,12 @@ def exporter(
 
 def _files(subject: Subject) -> tuple[Path, ...]:
     """Whose change is looked for."""
+    from organismctl.files.credentials import secret_file
+
     places = [subject.context.organism_path, subject.context.lock_path]
     if (deployment := subject.deployment) is not None:
-        secret = deployment.secrets.group
-        places += [deployment.path, *([deployment.resolve(secret)] if secret is not None else [])]
+        secret = secret_file(deployment, "group")
+        places += [deployment.path, *([secret] if secret is not None else [])]
     return tuple(places)
 
 
