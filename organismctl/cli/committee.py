@@ -74,9 +74,11 @@ def serve(
     ] = None,
 ) -> None:
     """Run one node: ledger, machine, driver, surfaces and its API."""
+    import os
     from collections.abc import Callable
     from functools import partial
 
+    from organismctl.committee.node.manager import Manager
     from organismctl.committee.node.serve import Listen
     from organismctl.committee.node.serve import detach as run_detached
     from organismctl.committee.node.serve import serve as run
@@ -85,7 +87,7 @@ def serve(
     listen = Listen(bind, tls_cert and tls_cert.absolute(), _tls_key(tls_cert, tls_key), chosen)
     _log()
     if not detach:
-        run(deployment, node, listen)
+        run(deployment, node, listen, manager=Manager(os.environ))
         return
     deployment = deployment.absolute()
     folder = _folder(deployment, node)
@@ -191,8 +193,10 @@ def relay(
     stop: Annotated[bool, typer.Option("--stop", help="End the one that runs with that folder.")] = False,
 ) -> None:
     """Run a relay, where mosaik nodes of a site without internet meet; plain HTTP, their traffic is encrypted."""
+    import os
     from functools import partial
 
+    from organismctl.committee.node.manager import Manager
     from organismctl.committee.node.process import stop as end
     from organismctl.committee.node.relay import bound, prepare, run_relay
     from organismctl.committee.node.serve import detach as run_detached
@@ -205,7 +209,7 @@ def relay(
     prepare(data)
     _log()
     if not detach:
-        run_relay(data, bind)
+        run_relay(data, bind, manager=Manager(os.environ))
         return
     folder = data.absolute()
     pid = run_detached(folder, partial(run_relay, folder, bind), "relay")

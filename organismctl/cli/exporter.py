@@ -93,12 +93,16 @@ def _stay(
     organism: str | None, paths: tuple[Path, ...], settings: Settings, wire: Callable[[Subject], WireLook]
 ) -> None:
     """Be the exporter until a signal comes."""
+    import os
+
     from organismctl.cli.judging import load_subject
     from organismctl.cli.output import say
+    from organismctl.committee.node.manager import Manager
     from organismctl.exporter.resident import Exporter, Files, alone
 
     with alone(settings.memory):
-        made = Exporter(Files(lambda: load_subject(organism), paths, say), settings, wire, say)
+        manager = Manager(os.environ)
+        made = Exporter(Files(lambda: load_subject(organism), paths, say), settings, wire, say, manager)
         if not settings.listen.loopback:
             say(
                 f"warning: {settings.listen.host} is reached from other hosts; it tells names and ids, and no secret"
