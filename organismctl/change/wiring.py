@@ -187,13 +187,13 @@ class Wiring:
         return Node(section.name, section.peer_id.hex(), client)
 
     def _secrets(self) -> tuple[str | None, tuple[str, ...]]:
+        from organismctl.files.credentials import KEYS, secret_file
         from organismctl.files.secret import read_secret
 
-        paths = self.deployment.secrets
         values = {}
-        for key in ("operate_token", "read_token", "group"):
-            name = getattr(paths, key)
-            if name is not None and (path := self.deployment.resolve(name)).exists():
+        for key in KEYS:
+            path = secret_file(self.deployment, key)
+            if path is not None and path.exists():
                 values[key] = read_secret(path).reveal()
         token = values.get("operate_token") or values.get("read_token")
         return token, tuple(values.values())
@@ -201,12 +201,13 @@ class Wiring:
 
 def _hashed_secret(deployment: Deployment, lock: Path) -> bytes | None:
     """``H(group secret)`` by the secret, else by the lock; ``None`` where neither is there."""
+    from organismctl.files.credentials import secret_file
     from organismctl.files.lock import load_lock
     from organismctl.files.secret import read_secret
     from organismctl.identity.group_id import group_secret, secret_hash
 
-    name = deployment.secrets.group
-    if name is not None and (path := deployment.resolve(name)).exists():
+    path = secret_file(deployment, "group")
+    if path is not None and path.exists():
         return secret_hash(group_secret(read_secret(path).reveal()))
     return load_lock(lock).group_secret_hash if lock.exists() else None
 

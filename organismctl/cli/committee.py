@@ -64,25 +64,30 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Certificate file (PEM).")] = None,
     tls_key: Annotated[
-        Path | None, typer.Option("--tls-key", help="The certificate's key file (PEM).")
+        Path | None,
+        typer.Option(
+            "--tls-key", help="The certificate's key file (PEM); default: the credential organismctl.tls_key."
+        ),
     ] = None,
     carrier: Annotated[
         CarrierName | None, typer.Option("--carrier", help="Instead of the deployment file's own.")
     ] = None,
 ) -> None:
     """Run one node: ledger, machine, driver, surfaces and its API."""
+    import os
     from collections.abc import Callable
     from functools import partial
 
+    from organismctl.committee.node.manager import Manager
     from organismctl.committee.node.serve import Listen
     from organismctl.committee.node.serve import detach as run_detached
     from organismctl.committee.node.serve import serve as run
 
     chosen = None if carrier is None else carrier.value
-    listen = Listen(bind, tls_cert and tls_cert.absolute(), tls_key and tls_key.absolute(), chosen)
+    listen = Listen(bind, tls_cert and tls_cert.absolute(), _tls_key(tls_cert, tls_key), chosen)
     _log()
     if not detach:
-        run(deployment, node, listen)
+        run(deployment, node, listen, manager=Manager(os.environ))
         return
     deployment = deployment.absolute()
     folder = _folder(deployment, node)
@@ -188,8 +193,10 @@ def relay(
     stop: Annotated[bool, typer.Option("--stop", help="End the one that runs with that folder.")] = False,
 ) -> None:
     """Run a relay, where mosaik nodes of a site without internet meet; plain HTTP, their traffic is encrypted."""
+    import os
     from functools import partial
 
+    from organismctl.committee.node.manager import Manager
     from organismctl.committee.node.process import stop as end
     from organismctl.committee.node.relay import bound, prepare, run_relay
     from organismctl.committee.node.serve import detach as run_detached
@@ -202,12 +209,25 @@ def relay(
     prepare(data)
     _log()
     if not detach:
-        run_relay(data, bind)
+        run_relay(data, bind, manager=Manager(os.environ))
         return
     folder = data.absolute()
     pid = run_detached(folder, partial(run_relay, folder, bind), "relay")
     typer.echo(f"the relay answers at {bind} (process {pid})", err=True)
     typer.echo(f'next: in each deployment.toml, [mosaik] relay = "http://{bind}"', err=True)
+
+
+def _tls_key(cert: Path | None, key: Path | None) -> Path | None:
+    """The key's file: as the command line says, else the service's credential."""
+    from organismctl.files.credentials import TLS_KEY, credential
+    from organismctl.files.secret import check_private
+
+    if key is not None or cert is None:
+        return key and key.absolute()
+    given = credential(TLS_KEY)
+    if given is not None:
+        check_private(given)
+    return given
 
 
 def _folder(deployment: Path, name: str) -> Path:

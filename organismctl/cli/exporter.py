@@ -80,10 +80,12 @@ def exporter(
 
 def _files(subject: Subject) -> tuple[Path, ...]:
     """Whose change is looked for."""
+    from organismctl.files.credentials import secret_file
+
     places = [subject.context.organism_path, subject.context.lock_path]
     if (deployment := subject.deployment) is not None:
-        secret = deployment.secrets.group
-        places += [deployment.path, *([deployment.resolve(secret)] if secret is not None else [])]
+        secret = secret_file(deployment, "group")
+        places += [deployment.path, *([secret] if secret is not None else [])]
     return tuple(places)
 
 
@@ -91,12 +93,16 @@ def _stay(
     organism: str | None, paths: tuple[Path, ...], settings: Settings, wire: Callable[[Subject], WireLook]
 ) -> None:
     """Be the exporter until a signal comes."""
+    import os
+
     from organismctl.cli.judging import load_subject
     from organismctl.cli.output import say
+    from organismctl.committee.node.manager import Manager
     from organismctl.exporter.resident import Exporter, Files, alone
 
     with alone(settings.memory):
-        made = Exporter(Files(lambda: load_subject(organism), paths, say), settings, wire, say)
+        manager = Manager(os.environ)
+        made = Exporter(Files(lambda: load_subject(organism), paths, say), settings, wire, say, manager)
         if not settings.listen.loopback:
             say(
                 f"warning: {settings.listen.host} is reached from other hosts; it tells names and ids, and no secret"

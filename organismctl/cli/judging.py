@@ -157,13 +157,15 @@ def _secret_hash(
 
     The lock's hash stands in otherwise.
     """
-    if deployment is None or deployment.secrets.group is None:
+    from organismctl.files.credentials import secret_file
+
+    path = secret_file(deployment, "group") if deployment is not None else None
+    if path is None:
         return None, {}
     from organismctl.errors import OrganismError
     from organismctl.files.secret import read_secret
     from organismctl.identity.group_id import group_secret, secret_hash, secret_readings
 
-    path = deployment.resolve(deployment.secrets.group)
     try:
         if not path.exists():
             return None, {}

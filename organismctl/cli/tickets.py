@@ -317,13 +317,14 @@ def _open(organism: str | None) -> tuple[Context, LoadedOrganism, Deployment]:
 def _client(deployment: Deployment, node: Any) -> Any:
     from organismctl.committee.client import NodeClient
     from organismctl.errors import InputError
+    from organismctl.files.credentials import secret_file
     from organismctl.files.secret import read_secret
 
     if node.url is None:
         raise InputError(
             f"{node.name} has no url in deployment.toml", advice="tickets are installed over the node API"
         )
-    token = deployment.secrets.operate_token
+    token = secret_file(deployment, "operate_token")
     if token is None:
         raise InputError(
             "deployment.toml names no secrets.operate_token",
@@ -331,7 +332,7 @@ def _client(deployment: Deployment, node: Any) -> Any:
         )
     ca = str(deployment.resolve(node.ca)) if node.ca else None
     return NodeClient(
-        node.url, token=read_secret(deployment.resolve(token)).reveal(), ca=ca,
+        node.url, token=read_secret(token).reveal(), ca=ca,
         timeout=deployment.thresholds.probe_timeout_ms / 1000,
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from organismctl.committee.node.manager import Manager
 from organismctl.errors import InputError, OrganismError, RefusedError
 from organismctl.exporter.history import History
 from organismctl.exporter.looker import Looker
@@ -115,18 +116,25 @@ class Exporter(Generic[W]):
         settings: How it runs.
         wire: How the wire is looked at, from the files as they are now.
         say: Narration.
+        manager: Who runs the process; ``None``: nobody who wants to be told.
 
     Raises:
         OrganismError: It cannot listen, or its memory cannot be used.
     """
 
     def __init__(
-        self, files: Files[W], settings: Settings, wire: Callable[[W], WireLook], say: Callable[[str], None]
+        self,
+        files: Files[W],
+        settings: Settings,
+        wire: Callable[[W], WireLook],
+        say: Callable[[str], None],
+        manager: Manager | None = None,
     ) -> None:
         self._files = files
         self._settings = settings
         self._wire = wire
         self._say = say
+        self._manager = manager or Manager()
         self._failed = ""
         self._looker = Looker(settings.every_s, settings.deadline_s)
         self.stopped = threading.Event()
@@ -136,6 +144,8 @@ class Exporter(Generic[W]):
         self.lags = History(settings.memory.with_name(f"{settings.memory.name}.history"), now_ms(), say)
         self._page = stale_page(self.name, now_ms())
         self._swept: float | None = None
+        self._tried = time.monotonic()
+        self._listen_s = 0.0
         try:
             self.server = Server(settings.listen, self.page, self.memory, self.healthy, self.history)
         except OrganismError:
@@ -146,7 +156,7 @@ class Exporter(Generic[W]):
     def run(self) -> None:
         """Sweep until :attr:`stopped` is set."""
         while not self.stopped.is_set():
-            begun = time.monotonic()
+            begun = self._tried = time.monotonic()
             try:
                 self.sweep()
                 self._failed = ""
@@ -154,11 +164,33 @@ class Exporter(Generic[W]):
                 self._fail(f"the sweep failed: {exc.message}")
             except Exception as exc:  # noqa: BLE001 # a defect in one sweep shows as down, and the next one tries
                 self._fail(f"the sweep failed, a defect of organismctl: {type(exc).__name__}: {exc}")
-            self.stopped.wait(max(self._settings.every_s - (time.monotonic() - begun), 0.0))
+            self._manager.ready()  # after a first sweep, so that what is scraped then is a page
+            self._wait(begun + self._settings.every_s)
+        self._manager.stopping()
+
+    def _wait(self, until: float) -> None:
+        """Until the next sweep, or until it is told to stop."""
+        while not self.stopped.is_set():
+            self._beat()
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self.stopped.wait(min(left, self._manager.pause_s))
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether sweeps come to an end, well or not; one that outlasts all its deadlines never will."""
+        whole = self._settings.every_s + self._settings.deadline_s + self._listen_s
+        return time.monotonic() - self._tried <= STALE_SWEEPS * whole
+
+    def _beat(self) -> None:
+        if self.sweeping and self.server.serving:
+            self._manager.beat()
 
     def _fail(self, why: str) -> None:
         """A sweep that came to nothing: what was told before is told no more, and why is said once."""
         self._swept = None
+        self._manager.status(why)
         if why != self._failed:
             self._failed = why
             self._say(why)
@@ -174,7 +206,9 @@ class Exporter(Generic[W]):
         """One sweep; a stop that comes during it drops what it would have told."""
         self._files.refresh()
         watched = self._files.watched
-        look = self._look(watched, self._wire(watched))
+        wire = self._wire(watched)
+        self._listen_s = wire.listen_s
+        look = self._look(watched, wire)
         if look is None:
             return
         sources = self.state.take(look, files_ok=self._files.ok)
@@ -182,6 +216,10 @@ class Exporter(Generic[W]):
         samples = [*look_samples(look, self.state.surfaces, self.state.since), *self._own(look, sources)]
         self._page = Page(self.name, samples, look.at_ms)
         self._swept = time.monotonic()
+        up = sum(sources.values())
+        self._manager.status(
+            f"sweep {self.state.sweeps}: {up} of {len(sources)} sources answer; check all would exit {look.exit}"
+        )
 
     def _look(self, watched: W, wire: WireLook) -> Look | None:
         """The look, in a thread of its own, so that a stop need not wait for the deadline."""
@@ -198,6 +236,7 @@ class Exporter(Generic[W]):
 
         threading.Thread(target=work, name="look", daemon=True).start()
         while not done.wait(0.1):
+            self._beat()
             if self.stopped.is_set():
                 return None
         if isinstance(made[0], BaseException):

@@ -96,6 +96,11 @@ class Server:
         )
         self._thread.start()
 
+    @property
+    def serving(self) -> bool:
+        """Whether it still takes requests."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Stop listening; answers under way end by themselves, or with the process."""
         self._http.shutdown()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from organismctl.errors import Problem
 from organismctl.files.atomic import read_text
+from organismctl.files.credentials import KEYS, OBSERVER_KEY, PREFIX, credential, key_name
 from organismctl.files.deployment_shape import DEPLOYMENT
 from organismctl.files.locate import Locator
 from organismctl.files.schema import Reader
@@ -361,15 +362,13 @@ def cross_check(organism: LoadedOrganism, deployment: Deployment) -> CrossCheck:
 
 
 def _secret_files(deployment: Deployment) -> Iterator[tuple[str, str]]:
-    """Key path and file of every secret that the deployment names."""
-    for key in Secrets.__slots__:
-        if name := getattr(deployment.secrets, key):
-            yield f"secrets.{key}", name
-    if deployment.observer.key:
-        yield "observer.key", deployment.observer.key
-    for i, node in enumerate(deployment.nodes):
-        if node.key:
-            yield f"node[{i}].key", node.key
+    """Key path and file of every secret that is read where the deployment says."""
+    named = [(f"secrets.{key}", PREFIX + key, getattr(deployment.secrets, key)) for key in KEYS]
+    named.append(("observer.key", OBSERVER_KEY, deployment.observer.key))
+    named += [(f"node[{i}].key", key_name(node.name), node.key) for i, node in enumerate(deployment.nodes)]
+    for key, given, name in named:
+        if name and credential(given) is None:
+            yield key, name
 
 
 def _file_mode(path: Path) -> int | None:

@@ -10,6 +10,7 @@ from typing import Never
 
 from organismctl.errors import InputError, RefusedError
 from organismctl.files.atomic import fsync_dir, os_errors, read_bounded
+from organismctl.files.credentials import credential_problem, is_credential
 
 SECRET_LIMIT = 64 * 1024
 """Bytes that a secret's file may have."""
@@ -57,12 +58,7 @@ def read_secret(path: Path) -> Secret:
         RefusedError: Others than the owner may read the file.
         InputError: It is empty, too large, not text, or no regular file.
     """
-    with os_errors(path, "read"):
-        mode = path.stat().st_mode
-    if problem := mode_problem(mode):
-        raise RefusedError(
-            f"{path} {problem}", advice=f"run `chmod 600 {path}`, and renew the secret if others saw it"
-        )
+    check_private(path)
     try:
         text = read_bounded(path, SECRET_LIMIT).decode().strip()
     except UnicodeDecodeError:
@@ -71,6 +67,25 @@ def read_secret(path: Path) -> Secret:
     if not text:
         raise InputError(f"{path} is empty", advice="write the secret into it, with mode 0600")
     return Secret(text)
+
+
+def check_private(path: Path) -> None:
+    """See that nobody else may read a secret's file.
+
+    Raises:
+        PathError: The system refused.
+        RefusedError: Others than its owner may; for a credential of the service: than root and the service's user.
+    """
+    with os_errors(path, "read"):
+        found = path.stat()
+    if is_credential(path):
+        problem = credential_problem(path, found)
+        advice = "have systemd make it, by LoadCredential= of the unit; else `chmod 400`, owned by the service's user"
+    else:
+        problem = mode_problem(found.st_mode)
+        advice = f"run `chmod 600 {path}`, and renew the secret if others saw it"
+    if problem:
+        raise RefusedError(f"{path} {problem}", advice=advice)
 
 
 def mode_problem(mode: int) -> str | None:

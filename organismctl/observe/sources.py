@@ -165,12 +165,13 @@ def _then(
 def node_addresses(deployment: Deployment) -> list[node_api.Address]:
     """How each node of a deployment is asked, spares included; a token that cannot be read is said, not raised."""
     from organismctl.errors import OrganismError
+    from organismctl.files.credentials import secret_file
     from organismctl.files.secret import read_secret
 
     token, problem = None, None
-    if name := deployment.secrets.read_token or deployment.secrets.operate_token:
+    if path := secret_file(deployment, "read_token") or secret_file(deployment, "operate_token"):
         try:
-            token = read_secret(deployment.resolve(name)).reveal()
+            token = read_secret(path).reveal()
         except OrganismError as exc:
             problem = f"the observer's token: {exc.message}"
     timeout = deployment.thresholds.probe_timeout_ms / 1000
@@ -325,11 +326,10 @@ def observer_of(deployment: Deployment) -> Observer:
     Raises:
         OrganismError: A file that it names cannot be read, or holds no seed.
     """
-    key = deployment.observer.key
-    return read_observer(
-        deployment.resolve(key) if key is not None else None,
-        [deployment.resolve(file) for file in deployment.observer.tickets],
-    )
+    from organismctl.files.credentials import observer_key_file
+
+    tickets = [deployment.resolve(file) for file in deployment.observer.tickets]
+    return read_observer(observer_key_file(deployment), tickets)
 
 
 def read_observer(key: Path | None, tickets: Sequence[Path]) -> Observer:

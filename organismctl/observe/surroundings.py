@@ -155,15 +155,14 @@ def _broken(name: str, error: OrganismError) -> Surrounding:
 
 
 def _secrets(deployment: Deployment) -> Iterator[Surrounding]:
+    from organismctl.files.credentials import KEYS, node_key_file, secret_file
     from organismctl.files.secret import read_secret
 
-    named = {
-        f"secrets.{key}": getattr(deployment.secrets, key) for key in ("group", "read_token", "operate_token")
-    } | {f"key of {node.name}": node.key for node in deployment.nodes}
-    for subject, path in named.items():
-        if path is None:
+    named = {f"secrets.{key}": secret_file(deployment, key) for key in KEYS}
+    named |= {f"key of {node.name}": node_key_file(deployment, node) for node in deployment.nodes}
+    for subject, at in named.items():
+        if at is None:
             continue
-        at = deployment.resolve(path)
         if not at.exists():
             yield Surrounding(
                 WARN, subject, f"{at} is not here", "`organismctl committee init` makes what is missing"
@@ -245,12 +244,13 @@ def _node(deployment: Deployment, node: Node) -> Surrounding:
     import time
 
     from organismctl.committee.client import NodeAccessError, NodeClient
+    from organismctl.files.credentials import secret_file
     from organismctl.files.secret import read_secret
 
     limits = deployment.thresholds
     try:
-        token = deployment.secrets.read_token
-        secret = read_secret(deployment.resolve(token)).reveal() if token else None
+        token = secret_file(deployment, "read_token")
+        secret = read_secret(token).reveal() if token else None
         ca = deployment.resolve(node.ca) if node.ca else None
         with NodeClient(node.url or "", secret, ca, limits.probe_timeout_ms / 1000) as client:
             begin = time.time_ns()

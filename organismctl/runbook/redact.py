@@ -57,6 +57,7 @@ def secrets_of(deployment: Deployment | None) -> list[str]:
     """The values of every secret file that a deployment names and that can be read here: tokens, keys, tickets."""
     from organismctl.errors import OrganismError
     from organismctl.files.atomic import read_bounded
+    from organismctl.files.credentials import credentials
     from organismctl.files.secret import SECRET_LIMIT
 
     if deployment is None:
@@ -67,11 +68,9 @@ def secrets_of(deployment: Deployment | None) -> list[str]:
         named += [node.key, *node.tickets]
     named += [ticket.file for span in deployment.spans for ticket in span.tickets]
     values: list[str] = []
-    for name in named:
-        if name is None:
-            continue
+    for path in [*(deployment.resolve(name) for name in named if name is not None), *credentials()]:
         try:
-            values.append(read_bounded(deployment.resolve(name), SECRET_LIMIT).decode())
+            values.append(read_bounded(path, SECRET_LIMIT).decode())
         except (OrganismError, UnicodeDecodeError):
             continue  # what cannot be read here cannot be printed from here either
     return values

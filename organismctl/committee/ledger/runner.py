@@ -96,6 +96,8 @@ class LedgerRunner:
         self._moved = asyncio.Event()
         self._closed = False
         self._leaderless_since: float | None = None
+        self.turns = 0
+        """How often it acted on the time: one that stands still has failed."""
         self.malformed = 0
         """How many messages were dropped because they could not be read."""
 
@@ -129,6 +131,7 @@ class LedgerRunner:
     async def _ticking(self) -> None:
         while True:
             self._act(self._node.tick(time.monotonic()))
+            self.turns += 1
             await asyncio.sleep(self.config.heartbeat / 4)
 
     # The interface.

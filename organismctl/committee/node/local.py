@@ -9,6 +9,7 @@ from pathlib import Path
 from organismctl.committee.client import NodeClient
 from organismctl.committee.node.process import look
 from organismctl.errors import OrganismError
+from organismctl.files.credentials import secret_file
 from organismctl.files.deployment import Deployment, Node, load_deployment
 from organismctl.files.secret import read_secret
 
@@ -41,9 +42,9 @@ def local_status(deployment_file: Path) -> list[LocalNode]:
     """
     deployment = load_deployment(deployment_file)
     token: str | None = None
-    if deployment.secrets.read_token:
+    if (path := secret_file(deployment, "read_token")) is not None:
         try:
-            token = read_secret(deployment.resolve(deployment.secrets.read_token)).reveal()
+            token = read_secret(path).reveal()
         except OrganismError:
             token = None
     return list(_rows(deployment, token))

@@ -82,6 +82,7 @@ class CommitteeNode:
         self.stop_asked = asyncio.Event()
         self.sealed_at_ms: int | None = None
         self.streams = 0
+        self.turns = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop: Stop | None = None
         self._fault: str | None = None
@@ -233,6 +234,7 @@ class CommitteeNode:
                 log.info("the linger period after the seal is over")
                 self.stop_asked.set()
             await self._leave_lead()
+            self.turns += 1
             await asyncio.sleep(WATCH_S)
 
     def _retired(self) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from organismctl.committee.node.manager import Manager
 from organismctl.committee.node.process import LOG_FILE, ProcessLock, log_tail
 from organismctl.errors import InputError, OrganismError, RefusedError
 from organismctl.exits import Exit
@@ -23,11 +24,13 @@ from organismctl.exits import Exit
 if TYPE_CHECKING:
     import uvicorn
 
+    from organismctl.committee.node.node import CommitteeNode
     from organismctl.committee.node.settings import NodeSettings
 
 READY = b"ready\n"
 START_S = 60.0
 SWITCH_S = 0.0005
+STATUS_S = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +51,13 @@ class Listen:
     carrier: str | None = None
 
 
-def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None] = lambda: None) -> None:
+def serve(
+    deployment: Path,
+    name: str,
+    listen: Listen,
+    ready: Callable[[], None] = lambda: None,
+    manager: Manager | None = None,
+) -> None:
     """Run a node until it is told to stop.
 
     Args:
@@ -56,6 +65,7 @@ def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None]
         name: The node's name.
         listen: How its API listens, and its frames travel.
         ready: Called once when it answers.
+        manager: Who runs the process; ``None``: nobody who wants to be told.
 
     Raises:
         OrganismError: It cannot be started; the message says why.
@@ -72,7 +82,7 @@ def serve(deployment: Path, name: str, listen: Listen, ready: Callable[[], None]
     sys.setswitchinterval(SWITCH_S)
     try:
         with _listening(settings, listen) as listener:
-            asyncio.run(_run(settings, listen, listener, ready))
+            asyncio.run(_run(settings, listen, listener, ready, manager or Manager()))
     finally:
         lock.release()
 
@@ -108,10 +118,15 @@ def _listening(settings: NodeSettings, listen: Listen) -> Iterator[socket.socket
 
 
 async def _run(
-    settings: NodeSettings, listen: Listen, listener: socket.socket, ready: Callable[[], None]
+    settings: NodeSettings,
+    listen: Listen,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    manager: Manager,
 ) -> None:
     from organismctl.committee.node.node import CommitteeNode
 
+    manager.status("starts")
     node = CommitteeNode(settings)
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
@@ -125,13 +140,39 @@ async def _run(
             await asyncio.sleep(0.002)
         log.info("node %s answers on port %d", settings.name, settings.port)
         ready()
+        manager.ready()
+        telling = loop.create_task(_tell(node, manager))
         stopping = loop.create_task(node.stop_asked.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         log.info("node %s stops", settings.name)
+        manager.stopping()
+        telling.cancel()
         stopping.cancel()
         await _leave(node, server, serving)
     finally:
         await node.close()
+
+
+async def _tell(node: CommitteeNode, manager: Manager) -> None:
+    """Tell the manager how the node fares, and that it goes on.
+
+    One that stopped loudly stopped on purpose and is there to be read; only its loop has to come round.
+    """
+    from organismctl.committee.node.status import status_line
+
+    seen = (-1, -1)
+    while manager.present:
+        turns = (node.turns, node.runner.turns)
+        if node.stopped is not None or moved(seen, turns):
+            manager.beat()
+            seen = turns
+        manager.status(status_line(node))
+        await asyncio.sleep(min(manager.pause_s, STATUS_S))
+
+
+def moved(before: tuple[int, int], now: tuple[int, int]) -> bool:
+    """Whether both clocks of a node went on: that of what is due by time, and that of the ledger."""
+    return before[0] != now[0] and before[1] != now[1]
 
 
 async def _leave(node: object, server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -14,6 +14,7 @@ from organismctl.committee.carrier.wire import Address, api_address, loopback_ad
 from organismctl.committee.machine import MachineConfig
 from organismctl.errors import InputError, OrganismError
 from organismctl.files.atomic import read_text
+from organismctl.files.credentials import credential, key_name, node_key_file, secret_file
 from organismctl.files.deployment import Deployment, Node, load_deployment
 from organismctl.files.organism import load_organism
 from organismctl.files.secret import Secret, read_secret
@@ -140,8 +141,7 @@ def load_settings(deployment_file: Path, name: str, carrier: str | None = None) 
         raise InputError(
             f"{loaded.file}: {exc}", advice="a node of ours computes its identity itself"
         ) from exc
-    secrets = deployment.secrets
-    group = group_secret(read_secret(needed(deployment, secrets.group, "secrets.group")).reveal())
+    group = group_secret(_secret(deployment, "group").reveal())
     seed = read_seed(deployment, node)
     url = node.url or ""
     on_mosaik = (carrier or deployment.carrier) == "mosaik"
@@ -165,8 +165,8 @@ def load_settings(deployment_file: Path, name: str, carrier: str | None = None) 
         upstreams=tuple(_upstream(deployment, member, name) for member in config.span),
         fields=field_digests(config),
         linger_ms=deployment.retire.linger_ms,
-        read_token=read_secret(needed(deployment, secrets.read_token, "secrets.read_token")),
-        operate_token=read_secret(needed(deployment, secrets.operate_token, "secrets.operate_token")),
+        read_token=_secret(deployment, "read_token"),
+        operate_token=_secret(deployment, "operate_token"),
         ca=deployment.resolve(node.ca) if node.ca else None,
         endpoints=tuple(one.url for one in deployment.nodes if one.url),
         peers=tuple(one.peer_id for one in deployment.nodes if one.peer_id != node.peer_id),
@@ -243,6 +243,8 @@ def find_node(deployment: Deployment, name: str) -> Node:
         known = ", ".join(one.name for one in deployment.nodes) or "none"
         raise InputError(f"{deployment.file} has no node {name!r}; it has {known}")
     missing = [key for key in ("url", "key", "data") if not getattr(node, key)]
+    if credential(key_name(name)) is not None:
+        missing = [key for key in missing if key != "key"]
     if missing:
         raise InputError(
             f"{deployment.file}: node {name} lacks {', '.join(missing)}",
@@ -257,7 +259,7 @@ def read_seed(deployment: Deployment, node: Node) -> bytes:
     Raises:
         InputError: It is not.
     """
-    path = needed(deployment, node.key, f"the key of node {node.name}")
+    path = node_key_file(deployment, node) or needed(deployment, None, f"the key of node {node.name}")
     try:
         seed = bytes.fromhex(read_secret(path).reveal())
         good = len(seed) == 32 and peer_id_from_seed(seed) == node.peer_id
@@ -269,6 +271,11 @@ def read_seed(deployment: Deployment, node: Node) -> bytes:
             advice="a node's key is 64 hex; `organismctl committee init` makes one",
         )
     return seed
+
+
+def _secret(deployment: Deployment, key: str) -> Secret:
+    """A secret that a node cannot do without."""
+    return read_secret(secret_file(deployment, key) or needed(deployment, None, f"secrets.{key}"))
 
 
 def needed(deployment: Deployment, relative: str | None, what: str) -> Path:

@@ -71,6 +71,20 @@ def node_status(node: CommitteeNode) -> dict[str, Any]:
     }
 
 
+def status_line(node: CommitteeNode) -> str:
+    """The same in one line, for who looks at the process."""
+    if node.stopped is not None:
+        return f"stopped loudly: {node.stopped}"
+    ledger, bonds = node.runner.status(), node.carrier.bonds()
+    leader = "no leader" if ledger.proposer is None else f"leader {_name(node, ledger.proposer)}"
+    bonded = sum(bond.connected for bond in bonds.values())
+    sealed = ", sealed" if node.state.sealed else ""
+    return (
+        f"{_ROLES.get(ledger.role, ledger.role.value)}, {leader}, epoch {ledger.epoch.number}; certified "
+        f"{ledger.certified}, applied {node.applier.fold.height}{sealed}; {bonded} of {len(bonds)} peers bonded"
+    )
+
+
 def _name(node: CommitteeNode, peer: bytes) -> str:
     return node.settings.names.get(peer, peer.hex()[:10])
 

@@ -46,7 +46,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert, secret
 
 
-def test_nodes_bond_and_answer_over_tls(tmp_path: Path) -> None:
+def test_nodes_bond_and_answer_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cert, key = certificate(tmp_path)
     committee = make_committee(tmp_path / "acme", names=["node-a", "node-b"])
     text = committee.deployment.read_text().replace("http://", "https://")
@@ -55,8 +55,16 @@ def test_nodes_bond_and_answer_over_tls(tmp_path: Path) -> None:
     )
     committee.scheme, committee.ca = "https", cert
     committee.serve = ("--tls-cert", str(cert), "--tls-key", str(key))
+    given = tmp_path / "credentials" / "organismctl.tls_key"
+    given.parent.mkdir()
     try:
-        committee.start()
+        committee.start("node-a")
+        # The other one's key is a credential of its service.
+        key.rename(given)
+        given.chmod(0o400)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given.parent))
+        committee.serve = ("--tls-cert", str(cert))
+        committee.start("node-b")
         committee.agree(at_least=5)
         assert {bond["connected"] for bond in committee.status("node-a")["bonds"]} == {True}
         with (
