@@ -120,6 +120,7 @@ _SURFACE_VERIFY = closed(
         "fingerprint": ID,
         "exit": EXIT,
         "summary": TEXT,
+        "rooted": FLAG,
         "endpoints": many(
             closed(
                 {
