@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from organismctl.check.codes import CODES
-from organismctl.check.codes_type import Code
+from organismctl.check.codes import CODES, exit_of
 from organismctl.check.finding import Status
 from organismctl.exits import SEVERITY, Exit
 from organismctl.exporter.series import page as metrics_page
@@ -62,13 +61,6 @@ def _index() -> str:
 
 
 # Codes.
-
-
-def exit_of(code: Code) -> Exit:
-    """What a command exits with by a finding of this code in its default status."""
-    if code.default is Status.BAD:
-        return code.exit
-    return Exit.UNKNOWN if code.default is Status.UNKNOWN else Exit.OK
 
 
 def _codes() -> str:

@@ -156,7 +156,7 @@ def install(
     """Send the ticket files to their nodes, and wait until each node shows its ticket as admitted."""
     from organismctl.change import renewal
     from organismctl.cli.output import emit, progress
-    from organismctl.errors import OrganismError
+    from organismctl.errors import OrganismError, UnreachableError
     from organismctl.exits import worst
 
     _, loaded, deployment = _open(organism)
@@ -172,6 +172,12 @@ def install(
                         client, name, ticket, deadline_s=deadline_s, replace=not keep_old,
                         waiting=told.seconds,
                     )  # fmt: skip
+            except UnreachableError as error:
+                if not place.roster and not node:
+                    emit(f"{place.name} × {name}: off, a spare: it reads the file when it starts")
+                    continue
+                codes.append(error.exit)
+                emit(f"{place.name} × {name}: not installed: {error.message}")
             except OrganismError as error:
                 codes.append(error.exit)
                 emit(f"{place.name} × {name}: not installed: {error.message}")
