@@ -25,6 +25,7 @@ complete -c organismctl -l organism -r -d 'The organism of every command that is
 complete -c organismctl -l help -d 'Show this message and exit'
 complete -c organismctl -n '__fish_seen_subcommand_from init' -l from-example -r -d 'Write a whole example that runs here'
 complete -c organismctl -n '__fish_seen_subcommand_from init' -l list-examples -d 'List the examples and stop'
+complete -c organismctl -n '__fish_seen_subcommand_from init' -l first-port -r -d 'With --from-example: its nodes ports are this one and those behind it'
 complete -c organismctl -n '__fish_seen_subcommand_from init' -l name -r -d 'The organisms public name'
 complete -c organismctl -n '__fish_seen_subcommand_from init' -l network -r -d 'mosaiks network: text or 64 hex'
 complete -c organismctl -n '__fish_seen_subcommand_from init' -l node -r -d 'A committee members node'

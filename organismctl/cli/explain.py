@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="What a finding's code means, and what to do.",
     rich_markup_mode=None,
-    epilog="Examples: organismctl explain TICKET-QUORUM; organismctl explain --list",
 )
 
 

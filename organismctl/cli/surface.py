@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="The integrator's side: read a surface, and verify it from outside.",
     no_args_is_help=True,
-    epilog="Examples: organismctl surface read --url http://127.0.0.1:7101 --follow; "
-    "organismctl surface verify --retired",
 )
 
 Peers = Annotated[

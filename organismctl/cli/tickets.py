@@ -19,8 +19,6 @@ app = typer.Typer(
     help="Renew tickets: request them, judge and place what comes back, install it on the nodes.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog="Examples: organismctl tickets request --span acme-mainnet -o request.json; "
-    "organismctl tickets import bundle.json; organismctl tickets install --span acme-mainnet",
 )
 
 Organism = Annotated[
