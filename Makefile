@@ -98,12 +98,12 @@ bench: $(ENGINE) ## Print the table of ratios
 lock: ## Resolve every dependency anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev pyproject.toml -o requirements.lock
 
-docs: $(STAMP) ## Renew completions, command pages and schemas from the code
+docs: $(STAMP) ## Renew completions, command pages, schemas and the reference from the code
 	$(BIN)/python -m organismctl.cli.generate completions completions
 	$(BIN)/python -m organismctl.cli.generate docs docs/commands
 	$(BIN)/python -m organismctl.files.jsonschemas docs/schemas
 	$(BIN)/python -m organismctl.report.schema docs/schemas
-	$(BIN)/python -m organismctl.exporter.series docs/metrics.md
+	$(BIN)/python -m organismctl.cli.reference docs/reference
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) engine/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov

@@ -15,7 +15,7 @@ _organismctl() {
     done
     case "$previous" in
         --format) COMPREPLY=($(compgen -W "table json junit github prometheus jsonl" -- "$current")); return ;;
-        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--code|--count|--data|--dead|--deployment|--effective-at|--every|--fail-on|--fallback|--from|--from-example|--from-peer|--group|--hear|--hold|--in|--issuer|--key|--lifetime|--limit|--listen|--memory|--name|--network|--node|--only|--organism|--out|--output|--page|--patience|--peer|--plan-out|--reason|--replacement|--request|--runbooks|--set|--span|--spare|--stream|--surface|--target|--textfiles|--ticket|--timeout|--title|--tls-cert|--tls-key|--url|--user|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --accept-risk|--acl|--alg|--announcement|--at|--bind|--carrier|--code|--count|--data|--dead|--deployment|--effective-at|--every|--fail-on|--fallback|--fingerprint|--first-port|--from|--from-example|--from-peer|--genesis|--group|--hear|--hold|--in|--issuer|--key|--lifetime|--limit|--listen|--memory|--name|--network|--node|--only|--organism|--out|--output|--page|--patience|--peer|--plan-out|--reason|--replacement|--request|--runbooks|--set|--span|--spare|--stream|--surface|--target|--textfiles|--ticket|--timeout|--title|--tls-cert|--tls-key|--url|--user|--via|--wait) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
     words="$(_organismctl_words "$path")"
     COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -25,7 +25,7 @@ _organismctl_words() {
     local words=""
     case "$1" in
         "") words="init doctor status watch report fingerprint lock check observe inspect explain runbook tickets rotate retire change committee exporter export surface --version --organism --help --debug --no-color --quiet" ;;
-        "init") words="--from-example --list-examples --name --network --node --spare --span --acl --from-peer --group --via --help --debug --no-color --quiet" ;;
+        "init") words="--from-example --list-examples --first-port --name --network --node --spare --span --acl --from-peer --group --via --help --debug --no-color --quiet" ;;
         "doctor") words="--format --output --organism --deployment --help --debug --no-color --quiet" ;;
         "status") words="--organism --deployment --format --output --from --timeout --no-wire --via --help --debug --no-color --quiet" ;;
         "watch") words="--organism --deployment --every --count --once --format --timeout --no-wire --via --help --debug --no-color --quiet" ;;
@@ -93,8 +93,8 @@ _organismctl_words() {
         "export grafana") words="--organism --deployment --output --help --debug --no-color --quiet" ;;
         "export systemd") words="--organism --deployment --only --every --timeout --textfiles --user --output --help --debug --no-color --quiet" ;;
         "surface") words="read verify --help --debug --no-color --quiet" ;;
-        "surface read") words="--url --peer --ticket --surface --from --follow --limit --patience --format --organism --help --debug --no-color --quiet" ;;
-        "surface verify") words="--url --surface --from --retired --format --organism --help --debug --no-color --quiet" ;;
+        "surface read") words="--url --peer --ticket --surface --from --follow --limit --patience --format --organism --fingerprint --genesis --help --debug --no-color --quiet" ;;
+        "surface verify") words="--url --surface --from --retired --format --organism --fingerprint --genesis --help --debug --no-color --quiet" ;;
     esac
     printf '%s' "$words"
 }

@@ -30,7 +30,7 @@ def main() -> int:
     began = time.monotonic()
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     folder = Path.cwd() / f"demo-{stamp}"
-    say(f"organismctl demo; its files are in {folder}")
+    say(f"the demo of organismctl; its files are in {folder}")
     try:
         with world(folder) as made:
             story = Story(made, carrier)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from organismctl.change.canonical import canonical, clean, parse_object
 from organismctl.change.copies import ContradictionError, MissingLinesError
 from organismctl.change.errors import LedgerRefusedError, TransientError
+from organismctl.change.fleet import REFUSES
 from organismctl.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def translated(name: str) -> Iterator[None]:
         UnreachableError: The node cannot be asked, or what answers is no node of ours.
     """
     from organismctl.committee.client import (
+        NodeAccessError,
         NodeBusyError,
         NodeError,
         NodeRefusedError,
@@ -53,6 +55,8 @@ def translated(name: str) -> Iterator[None]:
     except (NoMajorityError, OutcomeUnknownError, NodeBusyError) as exc:
         message = clean(exc.message, 500)
         raise TransientError(f"{name}: {message}", blocker=message, advice=exc.advice) from exc
+    except NodeAccessError as exc:
+        raise UnreachableError(f"{name} {REFUSES}: {clean(exc.message, 500)}", advice=exc.advice) from exc
     except NodeError as exc:
         raise UnreachableError(f"{name}: {clean(exc.message, 500)}", advice=exc.advice) from exc
     except UnreachableError as exc:
@@ -117,13 +121,19 @@ class Node:
 class NodeTarget:
     """The change store of a node; see :class:`~organismctl.change.copies.Target`."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, spare: bool = False) -> None:
         self.node = node
+        self._spare = spare
 
     @property
     def name(self) -> str:
         """See :attr:`Target.name`."""
         return f"node {self.node.name}"
+
+    @property
+    def spare(self) -> bool:
+        """See :attr:`Target.spare`."""
+        return self._spare
 
     @contextmanager
     def _client(self) -> Iterator[NodeClient]:

@@ -42,6 +42,11 @@ class Target(Protocol):
         """For people: ``node node-a``, ``shared folder /mnt/ops``."""
         ...
 
+    @property
+    def spare(self) -> bool:
+        """Whether it is of no concern that it is away: a node that is on no roster."""
+        ...
+
     def ids(self) -> list[str]:
         """Ids of the changes that it holds.
 
@@ -79,6 +84,11 @@ class FolderTarget:
     def name(self) -> str:
         """See :attr:`Target.name`."""
         return f"shared folder {self.folder}"
+
+    @property
+    def spare(self) -> bool:
+        """See :attr:`Target.spare`."""
+        return False
 
     def ids(self) -> list[str]:
         """See :meth:`Target.ids`."""
@@ -255,7 +265,8 @@ class Copies:
             at.next = None
         except TransientError as exc:
             at.quiet_until = time.monotonic() + BACK_OFF_S
-            self._tell(target, f"no copy of the journal on {target.name} for now: {exc.message}")
+            if not target.spare:
+                self._tell(target, f"no copy of the journal on {target.name} for now: {exc.message}")
         except OrganismError as exc:
             at.stray = True
             self._tell(target, f"no copy of the journal on {target.name}: {exc.message}")

@@ -290,7 +290,10 @@ class Desk:
 
     def _refuse(self, why: list[str], what: str) -> None:
         if why:
-            raise RefusedError(f"{what}: refused: " + "; ".join(why), advice="nothing was begun")
+            raise RefusedError(f"{what}: refused: " + "; ".join(why), advice=UNBEGUN)
 
 
+UNBEGUN = (
+    "nothing was begun: mend what is named, then run it again; `organismctl status` shows how all stands"
+)
 _OVER = frozenset({"done", "aborted", "planned"})

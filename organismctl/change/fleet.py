@@ -20,6 +20,11 @@ T = TypeVar("T")
 NO_MAJORITY = "nothing changes without a majority: bring nodes back first (`organismctl check committee`)"
 
 
+REFUSES = "refuses our token"
+"""Stands in the reason why a node could not be seen that answers, and takes our token for none of its own."""
+ACCESS = "look at secrets.operate_token in deployment.toml: it is the file that `committee init` made"
+
+
 class NodeApi(Protocol):
     """One node's API; ``api.py`` gives it over HTTP.
 
@@ -165,6 +170,17 @@ class Survey:
         )
 
     @property
+    def refused(self) -> bool:
+        """Whether nodes answer, and each of them refuses our token."""
+        return not self.seen and any(REFUSES in why for why in self.unseen.values())
+
+    @property
+    def nobody(self) -> str:
+        """Why none was seen, a sentence."""
+        why = "; ".join(self.unseen.values())
+        return f"no node lets us look: {why}" if self.refused else f"no node answers: {why}"
+
+    @property
     def roster(self) -> frozenset[str]:
         """The certified roster as the latest node has it."""
         latest = self.latest
@@ -274,10 +290,7 @@ class Fleet:
         """
         survey = self.survey()
         if survey.latest is None:
-            raise TransientError(
-                "no node answers: " + "; ".join(survey.unseen.values()),
-                advice=NO_MAJORITY,
-            )
+            raise TransientError(survey.nobody, advice=ACCESS if survey.refused else NO_MAJORITY)
         return survey.latest.lease
 
     def sealed(self) -> bool:

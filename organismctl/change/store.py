@@ -223,7 +223,8 @@ class Store:
             try:
                 return call(target)
             except TransientError as exc:
-                self._say_once(f"{target.name} could not be asked for its copies: {exc.message}")
+                if not target.spare:
+                    self._say_once(f"{target.name} could not be asked for its copies: {exc.message}")
                 return []
             except OrganismError as exc:
                 self._say_once(f"{target.name}: {exc.message}")

@@ -97,7 +97,10 @@ class Wiring:
 
     def desk(self) -> Desk:
         """See :func:`open_desk`."""
-        targets: list[Target] = [NodeTarget(self.nodes[name]) for name in self.nodes]
+        targets: list[Target] = [
+            NodeTarget(self.nodes[section.name], spare=not section.roster)
+            for section in self.deployment.nodes
+        ]
         if self.deployment.shared_changes is not None:
             targets.append(FolderTarget(self.deployment.resolve(self.deployment.shared_changes)))
         folder = self.deployment.resolve(self.deployment.state) / "changes"

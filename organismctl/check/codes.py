@@ -22,7 +22,7 @@ from organismctl.exits import Exit
 if TYPE_CHECKING:
     from organismctl.identity.config import Json
 
-__all__ = ["CODES", "Code", "UnknownCodeError", "finding", "nearest"]
+__all__ = ["CODES", "Code", "UnknownCodeError", "exit_of", "finding", "nearest"]
 
 CODES: Mapping[str, Code] = {code.code: code for code in (*IDENTITY, *TICKETS, *COMMITTEE, *WIRE, *SPANS)}
 """Every code by name."""
@@ -74,14 +74,20 @@ def finding(
         limits=limits,
         sources=sources,
         runbook=row.runbook,
-        exit=_exit(row, verdict),
+        exit=exit_of(row, verdict),
         concerns=row.concerns,
         place=place,
     )
 
 
-def _exit(row: Code, status: Status) -> Exit:
-    """The exit class: what could not be seen is unknown, whatever the code."""
+def exit_of(row: Code, status: Status | None = None) -> Exit:
+    """The exit class of a code's finding: what could not be seen is unknown, whatever the code.
+
+    Args:
+        row: The code.
+        status: The finding's; ``None`` takes the code's default.
+    """
+    status = row.default if status is None else status
     if status is Status.BAD:
         return row.exit
     return Exit.UNKNOWN if status is Status.UNKNOWN else Exit.OK

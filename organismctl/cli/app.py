@@ -13,7 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from typer._click.exceptions import ClickException, UsageError  # typer re-exports no base of its usage errors
+from typer._click.exceptions import (
+    ClickException,
+    NoArgsIsHelpError,
+    UsageError,
+)  # typer re-exports no base of its usage errors
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -183,6 +187,9 @@ def _take_global_flags(argv: Sequence[str]) -> list[str]:
 
 def _usage(error: UsageError) -> int:
     context = error.ctx
+    if isinstance(error, NoArgsIsHelpError):
+        # Nothing was asked for: the help is the answer, and there is no mistake to name.
+        return _say(error.format_message(), Exit.USAGE)
     lines = [f"error: {error.format_message()}"]
     if context is not None:
         lines.append(f"  next: {context.command_path} --help")

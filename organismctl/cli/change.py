@@ -229,6 +229,7 @@ def _tell(item: Change) -> None:
         f"change {item.id}",
         f"  organism  {plan.organism}",
         f"  what      {plan.what}",
+        *([f"  why       {clean(plan.why)}"] if plan.why else []),
         f"  state     {view.state.value}{' (on the way back)' if view.aborting else ''}",
     ]
     if view.waits_for:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,8 +156,8 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         *([f"  why         {plan.why}"] if plan.why else []),
         f"  moves       {moved}",
         f"  hash        {plan.hash[:10]}, over snapshot {plan.snapshot[:10]}",
-        *[f"  finding     {item['code']} {item['status']}: {item['summary']}" for item in plan.findings],
         *[f"  note        {note}" for note in plan.notes],
+        *_findings(plan.findings),
         "  steps",
     ]
     for number, step in enumerate(plan.steps, 1):
@@ -169,6 +169,14 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         ]
         lines.append(f"  {number:3} {step.title} ({', '.join(marks)})")
     show("\n".join(lines))
+
+
+def _findings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What does not stand well, row by row; what does, as a number: JSON has them all."""
+    others = [row for row in rows if row["status"] != "ok"]
+    told = [f"  finding     {row['code']} {row['status']}: {row['summary']}" for row in others]
+    fine = len(rows) - len(others)
+    return [*told, *([f"  findings    {fine} ok (--format json lists them)"] if fine else [])]
 
 
 def run_plan(

@@ -31,8 +31,6 @@ app = typer.Typer(
     help="Judge tickets, identities, the committee, subscriptions, surfaces, evidence, the fingerprint, or all.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog="Examples: organismctl check all; organismctl check tickets --at +7d; "
-    "organismctl check subscriptions --listen 30s; organismctl check fingerprint --format github --fail-on integrators",
 )
 
 Format = Annotated[
@@ -245,17 +243,27 @@ def judge(names: Sequence[str], asked: Asked, *, command: str | None = None) -> 
     """
     from organismctl.check.run import run_scope
     from organismctl.cli.judging import load_subject, style, wire_look
+    from organismctl.cli.output import emit
+    from organismctl.errors import InputError
     from organismctl.report.interface import formatter
     from organismctl.report.model import Named, Report
+    from organismctl.report.problems import problems_page
 
     form = formatter(asked.format)
     _understood(asked)
-    subject = load_subject(asked.organism, needs_deployment=list(names) != ["fingerprint"])
+    named = command or f"check {names[0] if len(names) == 1 else 'all'}"
+    try:
+        subject = load_subject(asked.organism, needs_deployment=list(names) != ["fingerprint"])
+    except InputError as error:
+        page = problems_page(error, asked.format, named, style(asked.output).base)
+        if page is not None:
+            emit(page, asked.output)
+        raise
     wire = wire_look(subject, no_wire=asked.no_wire, via=asked.via, listen=asked.listen, names=names)
     snapshot, moment, looked = _look(names, subject, asked, wire)
     scope = subject.scope(snapshot, moment)
     report = Report(
-        command=command or f"check {names[0] if len(names) == 1 else 'all'}",
+        command=named,
         organism=Named.of(scope),
         findings=run_scope(names, scope),
         judged_ms=moment,

@@ -121,20 +121,29 @@ def stop(
 
 @app.command()
 def start(
-    node: NodeName,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--node", "-n", metavar="NAME", help="Only this node; repeatable; default: the roster's."
+        ),
+    ] = None,
     organism: Organism = None,
     restart: Annotated[bool, typer.Option("--restart", help="Stop it first, when it runs.")] = False,
     wait: Annotated[str, typer.Option("--wait", metavar="DURATION", help="For its answer, at most.")] = "60s",
 ) -> None:
-    """Start a node by its executor in deployment.toml, on whatever host, and wait until it answers."""
+    """Start nodes by their executors in deployment.toml, on whatever host, and wait until each answers.
+
+    Without --node all that deployment.toml has on the roster are started; one that answers is left alone.
+    """
     from organismctl.change.repair import start as begin
     from organismctl.cli.changing import open_wiring, seconds
     from organismctl.cli.output import progress
 
     wiring = open_wiring(organism)
-    with progress(f"node {node}") as told:
-        said = begin(wiring, node, restart=restart, wait_s=seconds(wait, "--wait"), waiting=told.seconds)
-    typer.echo(said, err=True)
+    for name in node or [one.name for one in wiring.deployment.nodes if one.roster]:
+        with progress(f"node {name}") as told:
+            said = begin(wiring, name, restart=restart, wait_s=seconds(wait, "--wait"), waiting=told.seconds)
+        typer.echo(said, err=True)
 
 
 @app.command()

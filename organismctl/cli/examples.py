@@ -217,7 +217,7 @@ HELPS: dict[str, Help] = {
         "to others; 64 usage.",
     ),
     "committee start": Help(
-        ("organismctl committee start --node node-a", "organismctl committee start --node node-a --restart"),
+        ("organismctl committee start", "organismctl committee start --node node-a --restart"),
         "0 it answers; 1 an error; 5 it was started and does not answer; 64 usage.",
     ),
     "committee void": Help(
@@ -271,7 +271,13 @@ HELPS: dict[str, Help] = {
             "organismctl surface read --from 100 --limit 10 --format jsonl",
         )
     ),
-    "surface verify": Help(("organismctl surface verify", "organismctl surface verify --retired")),
+    "surface verify": Help(
+        (
+            "organismctl surface verify",
+            "organismctl surface verify --retired",
+            f"organismctl surface verify --url http://127.0.0.1:7101 --fingerprint {_PEER} --genesis {_PEER}",
+        )
+    ),
 }
 """A command's words to the foot of its help."""
 

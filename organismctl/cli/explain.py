@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="What a finding's code means, and what to do.",
     rich_markup_mode=None,
-    epilog="Examples: organismctl explain TICKET-QUORUM; organismctl explain --list",
 )
 
 
@@ -26,7 +25,7 @@ def explain(
     format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table or json.")] = "table",
 ) -> None:
     """Explain a code: its meaning, what to do, its exit code and its runbook."""
-    from organismctl.check.codes import CODES, nearest
+    from organismctl.check.codes import CODES, exit_of, nearest
     from organismctl.cli.output import emit, width
     from organismctl.errors import UsageError
     from organismctl.report.text import aligned, json_text
@@ -44,7 +43,7 @@ def explain(
     if format_ == "json":
         emit(json_text({"schema": 1, "codes": [_json(one) for one in chosen]}))
     elif row is None:
-        rows = [(one.code, one.default.value, str(int(one.exit)), one.title) for one in chosen]
+        rows = [(one.code, one.default.value, str(int(exit_of(one))), one.title) for one in chosen]
         emit(aligned(rows, ("CODE", "STATUS", "EXIT", "TITLE"), width()))
     else:
         emit(_page(row, width()))

@@ -19,8 +19,6 @@ app = typer.Typer(
     help="What the organism is: its two pins, their preimage, and what an edit moves.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog="Examples: organismctl fingerprint show --as-ref; organismctl fingerprint check --format github; "
-    "organismctl fingerprint diff organism.toml next/organism.toml",
 )
 
 Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="table or json.")]

@@ -80,6 +80,15 @@ def init(
     list_examples: Annotated[
         bool, typer.Option("--list-examples", help="List the examples and stop.")
     ] = False,
+    first_port: Annotated[
+        int | None,
+        typer.Option(
+            "--first-port",
+            min=1024,
+            max=65000,
+            help="With --from-example: its nodes' ports are this one and those behind it; default: 7101.",
+        ),
+    ] = None,
     name: Name = None,
     network: Network = None,
     node: NodeOptions = None,
@@ -93,10 +102,13 @@ def init(
     """Draft organism.toml and deployment.toml: from an example, from a live network, from flags, or by asking."""
     from organismctl.cli.init_writing import refuse_overwriting, write_drafts, write_example
     from organismctl.cli.output import emit
+    from organismctl.errors import UsageError
 
     if list_examples:
         emit("\n".join(f"{key:<10} {text}" for key, text in EXAMPLES.items()))
         return
+    if first_port is not None and example is None:
+        raise UsageError("--first-port goes with --from-example; else --node names each port")
     refuse_overwriting(folder)
     flags = (name, network, node, spare, span, acl)
     if from_peer:
@@ -104,7 +116,7 @@ def init(
         _from_peer(folder, from_peer, name, network, group, acl, via)
     elif example is not None:
         _only_example(example, flags, group, via)
-        _tell(write_example(folder, example), folder, example)
+        _tell(write_example(folder, example, first_port), folder, example)
     else:
         _no_peer(group, via)
         _tell(write_drafts(folder, *_draft(*flags)), folder, None)
@@ -222,17 +234,13 @@ def _say_next(folder: Path, example: str | None) -> None:
     if example == "composite":
         say("      for up in upstreams/north upstreams/south; do")
         say("        organismctl committee init --deployment $up/deployment.toml")
-        say(
-            "        organismctl committee serve --deployment $up/deployment.toml --node node-a --detach; done"
-        )
-        say(
-            "      for node in node-a node-b node-c; do organismctl committee serve --node $node --detach; done"
-        )
+        say("        organismctl committee start --organism $up; done")
+        say("      organismctl committee start")
         say("      for up in north south; do organismctl tickets request --span $up -o $up.request.json")
         say("        organismctl tickets issue --key upstreams/$up/secrets/admission.key \\")
         say("          --request $up.request.json -o $up.bundle.json")
         say("        organismctl tickets import $up.bundle.json; done")
-        say("      organismctl tickets install --node node-a --node node-b --node node-c; organismctl status")
+        say("      organismctl tickets install; organismctl status")
 
 
 def _draft(

@@ -79,25 +79,26 @@ def write_drafts(folder: Path, draft: Draft, key: AdmissionKey | None) -> list[P
     return paths
 
 
-def write_example(folder: Path, example: str) -> list[Path]:
+def write_example(folder: Path, example: str, first_port: int | None = None) -> list[Path]:
     """An example's files, its upstreams' beside them; what was written, in order."""
     from organismctl.files.drafts import Draft, SpanDraft, draft_organism, example_nodes
 
+    first = first_port or FIRST_PORT
     if example == "upstream":
-        return write_drafts(folder, *_upstream("example.upstream", 7201))
+        return write_drafts(folder, *_upstream("example.upstream", first_port or FIRST_PORT + 100))
     written: list[Path] = []
     spans = []
     upstreams = {name: folder / "upstreams" / name for name in ("north", "south")}
     for home in upstreams.values():
         refuse_overwriting(home)
     for number, (name, home) in enumerate(upstreams.items()):
-        port = 7201 + 100 * number
+        port = first + 100 + 100 * number
         draft, key = _upstream(f"example.{name}", port)
         written += write_drafts(home, draft, key)
         stanza = _stanza(draft_organism(draft), name) + _issuer(draft)
         spans.append(SpanDraft(name, stanza, f"http://127.0.0.1:{port}"))
     key = AdmissionKey.make()
-    nodes = example_nodes("node", 3, FIRST_PORT, spares=1)
+    nodes = example_nodes("node", 3, first, spares=1)
     draft = Draft("example.settlement", "example.universe", key.public, nodes, tuple(spans), rehearsal=True)
     return [*written, *write_drafts(folder, draft, key)]
 

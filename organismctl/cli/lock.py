@@ -16,7 +16,6 @@ app = typer.Typer(
     help="The accepted identity, organism.lock: what CI compares the config with.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog='Examples: organismctl lock init; organismctl lock accept --reason "partial facts, announced as 7"',
 )
 
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; stands in the lock.")]

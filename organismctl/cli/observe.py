@@ -10,6 +10,7 @@ import typer
 from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Listen, NoWire, Organism, Output, ViaNode
 
 if TYPE_CHECKING:
+    from organismctl.files.deployment import Deployment
     from organismctl.observe.snapshot import Fact, Snapshot
     from organismctl.report.interface import Style
     from organismctl.report.model import Named
@@ -21,8 +22,6 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 app = typer.Typer(
     help="Look at the world once, and keep what was seen.",
     rich_markup_mode=None,
-    epilog="Examples: organismctl observe; organismctl observe -o seen.json; "
-    "organismctl check all --from seen.json",
 )
 
 
@@ -61,14 +60,26 @@ def observe(
     if output is not None:
         save_snapshot(output, snapshot, named.as_json())
         held = "; it holds tickets, so its mode is 0600" if holds_tickets(snapshot) else ""
-        unseen = sum(not fact.seen for fact in snapshot.facts)
-        say(f"{output}: {len(snapshot.facts)} facts, {unseen} not seen{held}")
+        off = _spares_off(subject.deployment, snapshot)
+        unseen = sum(not fact.seen and fact.subject not in off for fact in snapshot.facts)
+        spares = f" (off, and spares: {', '.join(sorted(off))})" if off else ""
+        say(f"{output}: {len(snapshot.facts)} facts, {unseen} not seen{spares}{held}")
     elif format_ == "json":
         emit(json_text(as_json(without_tickets(snapshot), named.as_json())))
     else:
         emit(_table(snapshot, named, style(output)))
-    whole = subject.deployment is not None and all(fact.seen for fact in snapshot.facts)
+    off = _spares_off(subject.deployment, snapshot)
+    whole = subject.deployment is not None and all(
+        fact.seen or fact.subject in off for fact in snapshot.facts
+    )
     raise typer.Exit(int(Exit.OK if whole else Exit.UNKNOWN))
+
+
+def _spares_off(deployment: Deployment | None, snapshot: Snapshot) -> set[str]:
+    """Spares that do not run: nothing of them is to be seen, and nothing is wrong with that."""
+    spares = {node.name for node in deployment.nodes if not node.roster} if deployment is not None else set()
+    away = {one.subject for one in snapshot.of("node.status") if one.cause == "unreachable"}
+    return spares & away
 
 
 def _table(snapshot: Snapshot, named: Named, look: Style) -> str:

@@ -162,7 +162,10 @@ def verify(organism: Organism = None, *, output: Format = "table") -> None:
     """Prove from outside that the marker is the last item of every surface, as an integrator would."""
     as_json = wants_json(output)
     desk = open_desk(organism)
-    endings = desk.site().eyes.endings()
+    site = desk.site()
+    spares = {member.name for member in site.members if not member.roster}
+    # A spare that is off serves nobody; one that answers is held to its word like the others.
+    endings = [one for one in site.eyes.endings() if one.seen or one.node not in spares]
     code = _verdict(endings)
     if as_json:
         rows = [

@@ -11,7 +11,6 @@ from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, From, NoWire, Or
 app = typer.Typer(
     help="Show the organism on one screen.",
     rich_markup_mode=None,
-    epilog="Examples: organismctl status; organismctl status --organism staging --format json",
 )
 
 

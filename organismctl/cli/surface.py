@@ -8,33 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from organismctl.cli.surface_pin import Fingerprint, Genesis, Handle, Name, Organism, Urls, open_handle
 
-    from organismctl.committee.client import NodeClient
-    from organismctl.identity.config import OrganismConfig
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from organismctl.identity.surface_item import SurfaceItem
-    from organismctl.observe.surface import Event, Pin, Reader
+    from organismctl.observe.surface import Event, Reader
 
 app = typer.Typer(
     help="The integrator's side: read a surface, and verify it from outside.",
     no_args_is_help=True,
-    epilog="Examples: organismctl surface read --url http://127.0.0.1:7101 --follow; "
-    "organismctl surface verify --retired",
 )
 
-Organism = Annotated[
-    str | None,
-    typer.Option(
-        "--organism", metavar="NAME|PATH", help="The published organism.toml that is pinned (or its folder)."
-    ),
-]
-Urls = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--url", metavar="URL", help="A node that serves it; repeatable; default: deployment.toml's."
-    ),
-]
 Peers = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,7 +32,6 @@ Peers = Annotated[
 Tickets = Annotated[
     list[Path] | None, typer.Option("--ticket", metavar="FILE", help="With --peer: a ticket to show there.")
 ]
-Name = Annotated[str | None, typer.Option("--surface", metavar="NAME", help="Default: the first one.")]
 From = Annotated[int, typer.Option("--from", min=0, metavar="SEQ", help="The first seq wanted.")]
 READ_FORMATS = ("table", "jsonl")
 
@@ -66,12 +51,16 @@ def read(
     ] = "30s",
     output_format: Annotated[str, typer.Option("--format", help="table or jsonl.")] = "table",
     organism: Organism = None,
+    fingerprint: Fingerprint = None,
+    genesis: Genesis = None,
 ) -> None:
     """Print proven items in the order of seq, each once; the marker is the last one.
 
-    Exit codes: 0 read; 5 no node serves; 6 what is served does not prove, or an item is missing.
+    Exit codes: 0 read; 5 no node serves, --from is beyond the end, or the first roster is the nodes' own word;
+    6 what is served does not prove, or an item is missing.
     """
     from organismctl.errors import UsageError
+    from organismctl.exits import Exit
     from organismctl.observe.surface import Prover, Reader
 
     if output_format not in READ_FORMATS:
@@ -80,16 +69,23 @@ def read(
         raise UsageError(
             "--peer goes with --follow, and --ticket with --peer", advice="organismctl surface read --help"
         )
-    config, pin, clients = _handle(organism, url, surface)
+    handle = open_handle(organism, url, surface, fingerprint, genesis)
     printer = _Printer(as_json=output_format == "jsonl")
-    reader = Reader(clients, Prover(pin), start=start, patience_s=_seconds(patience), on_event=printer.event)
+    reader = Reader(
+        handle.clients, Prover(handle.pin), start=start, patience_s=_seconds(patience), on_event=printer.event
+    )
     items = reader.follow() if follow else reader.read()
     if peer:
-        items = _over_the_wire(peer, ticket or [], config.network, reader)
+        items = _over_the_wire(peer, ticket or [], handle.network, reader)
+    count = 0
     for count, item in enumerate(items, 1):
         printer.item(item)
         if limit is not None and count >= limit:
             break
+    if not count:
+        _say_where_it_ends(handle, start)
+    if not handle.rooted:
+        raise typer.Exit(Exit.UNKNOWN)
 
 
 @app.command()
@@ -101,18 +97,22 @@ def verify(
     retired: Annotated[bool, typer.Option("--retired", help="Demand the marker as the last item.")] = False,
     output_format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     organism: Organism = None,
+    fingerprint: Fingerprint = None,
+    genesis: Genesis = None,
 ) -> None:
     """Read the whole surface from every node, and prove that all of them serve the same items.
 
-    Exit codes: 0 proven; 5 a node could not be read; 6 something does not prove.
+    Exit codes: 0 proven; 5 a node could not be read, or the first roster is the nodes' own word; 6 something does not
+    prove.
     """
     from organismctl.cli.output import emit, emit_json, progress, table, wants_json
     from organismctl.observe.surface_audit import audit
 
     as_json = wants_json(output_format)
-    _, pin, clients = _handle(organism, url, surface)
+    handle = open_handle(organism, url, surface, fingerprint, genesis)
+    pin = handle.pin
     with progress(f"reading {pin.surface}") as told:
-        verdict = audit(clients, pin, start, retired=retired, on_items=told.step)
+        verdict = audit(handle.clients, pin, start, retired=retired, rooted=handle.rooted, on_items=told.step)
     if as_json:
         emit_json(verdict.as_json())
     else:
@@ -134,70 +134,43 @@ def verify(
     raise typer.Exit(verdict.exit)
 
 
-def _handle(
-    organism: str | None, urls: list[str] | None, surface: str | None
-) -> tuple[OrganismConfig, Pin, Sequence[NodeClient]]:
-    """The published config, the pin and the endpoints that the options name."""
-    import os
+def _say_where_it_ends(handle: Handle, start: int) -> None:
+    """Nothing was read: say where the surface ends.
 
-    from organismctl.committee.client import NodeClient
-    from organismctl.errors import InputError
-    from organismctl.files.context import resolve_context
-    from organismctl.files.organism import load_organism
-    from organismctl.identity.fingerprint import IdentityError, identity_of
-    from organismctl.observe.surface import Pin
+    Raises:
+        typer.Exit: With 5, when the first seq wanted is beyond the end.
+    """
+    from contextlib import suppress
 
-    context = resolve_context(organism, env=os.environ, cwd=Path.cwd())
-    config = load_organism(context.organism_path).config
-    try:
-        identity = identity_of(config)
-    except IdentityError as error:
-        # A published file's command is never run here: it is somebody else's.
-        raise InputError(
-            f"the pin cannot be made: {error}", advice="ask for an organism.toml of scheme declared"
-        ) from error
-    names = list(identity.surface_ids)
-    name = surface or next(iter(names), None)
-    if name not in names:
-        raise InputError(
-            f"there is no surface {name!r}" if name else "the organism has no surface",
-            advice=f"organism.toml has: {', '.join(names) or 'none'}",
-        )
-    if config.genesis is None:
-        raise InputError(
-            "organism.toml has no [genesis], so a stranger can prove nothing",
-            advice="ask the organism's operator for the published organism.toml",
-        )
-    pin = Pin(identity.fingerprint, config.genesis.roster, identity.surface_ids[name], name)
-    clients = [NodeClient(url) for url in urls] if urls else _deployed(context.deployment_path)
-    if not clients:
-        raise InputError("no node is named", advice="give --url URL, once for each node")
-    return config, pin, clients
+    from organismctl.cli.output import say
+    from organismctl.errors import OrganismError
+    from organismctl.exits import Exit
+
+    end = 0
+    for client in handle.clients:
+        with suppress(OrganismError):  # another node told that there is nothing
+            served = client.surfaces().surfaces
+            end = max(end, *(one.next_seq for one in served if one.name == handle.pin.surface))
+    say(
+        f"nothing from seq {start} on: "
+        + (f"the surface ends with seq {end - 1}" if end else "it has no item yet")
+    )
+    if start > end:
+        raise typer.Exit(Exit.UNKNOWN)
 
 
 def _over_the_wire(
-    peers: list[str], tickets: list[Path], network: bytes, reader: Reader
+    peers: list[str], tickets: list[Path], network: bytes | None, reader: Reader
 ) -> Iterator[SurfaceItem]:
     from organismctl.cli.inspect import entry_point
+    from organismctl.errors import UsageError
     from organismctl.observe.sources import read_observer
     from organismctl.observe.surface_wire import WireReader
 
+    if network is None:
+        raise UsageError("--peer needs the published organism.toml: it names the network")
     points = [entry_point(text) for text in peers]
     return WireReader(points, network, read_observer(None, tickets), reader).follow()
-
-
-def _deployed(path: Path | None) -> list[NodeClient]:
-    from organismctl.committee.client import NodeClient
-    from organismctl.files.deployment import load_deployment
-
-    if path is None:
-        return []
-    deployment = load_deployment(path)
-    return [
-        NodeClient(node.url, ca=deployment.resolve(node.ca) if node.ca else None)
-        for node in deployment.nodes
-        if node.url
-    ]
 
 
 class _Printer:

@@ -19,8 +19,6 @@ app = typer.Typer(
     help="Renew tickets: request them, judge and place what comes back, install it on the nodes.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog="Examples: organismctl tickets request --span acme-mainnet -o request.json; "
-    "organismctl tickets import bundle.json; organismctl tickets install --span acme-mainnet",
 )
 
 Organism = Annotated[
@@ -156,7 +154,7 @@ def install(
     """Send the ticket files to their nodes, and wait until each node shows its ticket as admitted."""
     from organismctl.change import renewal
     from organismctl.cli.output import emit, progress
-    from organismctl.errors import OrganismError
+    from organismctl.errors import OrganismError, UnreachableError
     from organismctl.exits import worst
 
     _, loaded, deployment = _open(organism)
@@ -172,6 +170,12 @@ def install(
                         client, name, ticket, deadline_s=deadline_s, replace=not keep_old,
                         waiting=told.seconds,
                     )  # fmt: skip
+            except UnreachableError as error:
+                if not place.roster and not node:
+                    emit(f"{place.name} × {name}: off, a spare: it reads the file when it starts")
+                    continue
+                codes.append(error.exit)
+                emit(f"{place.name} × {name}: not installed: {error.message}")
             except OrganismError as error:
                 codes.append(error.exit)
                 emit(f"{place.name} × {name}: not installed: {error.message}")

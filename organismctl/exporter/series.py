@@ -2,16 +2,12 @@
 
 Every label's values come from organism.toml, deployment.toml or a list here; none from a remote. So the number of
 series is bounded by the files (:attr:`Series.bound`), whatever anybody publishes.
-
-``python -m organismctl.exporter.series FILE`` writes the reference page.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 PREFIX = "organism_"
 SIDES = ("theirs", "ours", "node", "ticket", "observer", "none", "unknown")
@@ -176,7 +172,7 @@ def page() -> str:
     lines = [
         "# Series of `organismctl exporter`",
         "",
-        "Generated from `organismctl/exporter/series.py`; `make docs` renews it.",
+        "Generated from the code; `make docs` renews it.",
         "",
         "Each series has the label `organism`, the organism's name. Label values come from the files alone, so the",
         "number of series is bounded by them, whatever a remote publishes. What could not be seen is absent: a source",
@@ -200,16 +196,3 @@ def page() -> str:
         "(our evidence, looked up there); or `wire/HOST:PORT`, an entry point of mosaik's network.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def main(argv: list[str]) -> int:
-    """Write the reference page to a file."""
-    if len(argv) != 1:
-        sys.stderr.write("usage: python -m organismctl.exporter.series FILE\n")
-        return 64
-    Path(argv[0]).write_text(page(), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

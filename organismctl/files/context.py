@@ -72,7 +72,7 @@ def resolve_context(choice: str | None, *, env: Mapping[str, str], cwd: Path) ->
         names = f" ({', '.join(known)})" if known else ""
         raise UsageError(
             "no organism is named, and this folder holds no organism.toml",
-            advice=f"name one: --organism NAME|PATH{names}; or make one: `organismctl init`",
+            advice=f"go to its folder, or name it: --organism NAME|PATH{names}; or make one: `organismctl init`",
         )
     return found
 
@@ -115,9 +115,16 @@ def _named_or_path(wanted: str, by: str, env: Mapping[str, str], cwd: Path) -> C
     if found is not None:
         return found
     _, known = load_contexts(contexts_path(env))
-    names = f"known contexts: {', '.join(known)}" if known else f"there is no {contexts_path(env)}"
+    names = (
+        f"known contexts: {', '.join(known)}"
+        if known
+        else f"name it in {contexts_path(env)}, as in docs/formats/contexts.toml"
+    )
     what = "holds no organism.toml or deployment.toml" if is_dir else "is neither a context's name nor a path"
-    raise UsageError(f"{by}: {wanted!r} {what}", advice=f"{names}; or name an organism.toml, or its folder")
+    raise UsageError(
+        f"{by}: {wanted!r} {what}",
+        advice=f"{names}; or give the folder that holds its deployment.toml or organism.toml",
+    )
 
 
 def _named(name: str, known: Mapping[str, Mapping[str, Any]], by: str, env: Mapping[str, str]) -> Context:

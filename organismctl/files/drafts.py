@@ -146,7 +146,7 @@ def _node(number: int, node: NodeDraft) -> str:
             'executor = "manual"            # manual | command | systemd: how it is started and stopped'
         ]
     if not node.roster:
-        lines += ["roster = false                 # a spare that a rotation may take in"]
+        lines += ["roster = false                 # false: a spare, which a rotation may take in"]
     return "\n".join(lines) + "\n"
 
 

@@ -52,18 +52,21 @@ class SurfaceAudit:
         pin: What was known beforehand.
         endpoints: A row for each node, also for those that could not be read.
         summary: One line.
+        rooted: Whether the first roster was known beforehand; else it is the nodes' own word.
     """
 
     pin: Pin
     endpoints: list[EndpointAudit]
     summary: str = ""
+    rooted: bool = True
 
     @property
     def exit(self) -> Exit:
-        """6 when something does not prove, 5 when a node could not be read, else 0."""
+        """6 when something does not prove, 5 when a node could not be read or the root is not known, else 0."""
         if any(one.status == BAD for one in self.endpoints):
             return Exit.UNHEALTHY
-        return Exit.UNKNOWN if any(one.status == UNKNOWN for one in self.endpoints) else Exit.OK
+        unseen = any(one.status == UNKNOWN for one in self.endpoints)
+        return Exit.UNKNOWN if unseen or not self.rooted else Exit.OK
 
     def as_json(self) -> dict[str, Json]:
         """The published form (``docs/schemas/surface-verify.schema.json``)."""
@@ -87,6 +90,7 @@ class SurfaceAudit:
             "fingerprint": self.pin.fingerprint.hex(),
             "exit": int(self.exit),
             "summary": self.summary,
+            "rooted": self.rooted,
             "endpoints": rows,
         }
 
@@ -97,6 +101,7 @@ def audit(
     start: int = 0,
     *,
     retired: bool = False,
+    rooted: bool = True,
     on_items: Callable[[int], None] = lambda _count: None,
 ) -> SurfaceAudit:
     """Read and prove a surface from every node, and compare them.
@@ -106,11 +111,12 @@ def audit(
         pin: What an integrator knows beforehand.
         start: The first seq to read.
         retired: Whether the marker must be the last item everywhere.
+        rooted: Whether the pin's first roster was known beforehand.
         on_items: Told of the number of items read so far.
     """
     found = [_one(client, pin, start, retired, on_items) for client in clients]
     _compare(found)
-    made = SurfaceAudit(pin, found)
+    made = SurfaceAudit(pin, found, rooted=rooted)
     proven = [one for one in found if one.status == OK]
     marked = sum(one.marker is not None for one in proven)
     made.summary = f"{len(proven)} of {len(found)} nodes prove the surface" + (
@@ -120,6 +126,8 @@ def audit(
         if proven
         else "; whether it is retired is unknown"
     )
+    if not rooted:
+        made.summary += "; the first roster is their own word"
     return made
 
 

@@ -120,6 +120,7 @@ _SURFACE_VERIFY = closed(
         "fingerprint": ID,
         "exit": EXIT,
         "summary": TEXT,
+        "rooted": FLAG,
         "endpoints": many(
             closed(
                 {
@@ -131,6 +132,26 @@ _SURFACE_VERIFY = closed(
                     "retired": FLAG,
                     "effective_at": TEXT_OR_NULL,
                     "replacement": TEXT_OR_NULL,
+                }
+            )
+        ),
+    }
+)
+_INPUT_PROBLEMS = closed(
+    {
+        "schema": _ONE,
+        "command": TEXT,
+        "exit": {"const": 1},
+        "error": TEXT,
+        "problems": many(
+            closed(
+                {
+                    "file": TEXT,
+                    "line": WHOLE_OR_NULL,
+                    "key": TEXT,
+                    "found": TEXT_OR_NULL,
+                    "allowed": TEXT,
+                    "hint": TEXT_OR_NULL,
                 }
             )
         ),
@@ -268,6 +289,7 @@ SCHEMAS: dict[str, Schema] = {
     "lock-show": _LOCK_SHOW,
     "tickets-show": _TICKETS_SHOW,
     "surface-verify": _SURFACE_VERIFY,
+    "input-problems": _INPUT_PROBLEMS,
     "retire-verify": _RETIRE_VERIFY,
     "doctor": _DOCTOR,
     "inspect": INSPECT,

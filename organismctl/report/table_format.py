@@ -11,6 +11,7 @@ from organismctl.report.text import aligned, clean, relative
 
 FOLD_ABOVE = 60
 """With more rows than this, ok rows are counted by code instead of shown."""
+_DRIFTS = ("FINGERPRINT-DRIFT", "GROUP-DRIFT")
 HEAD = ("STATUS", "CODE", "SUBJECT", "SUMMARY")
 _COLOURS = {Status.BAD: "bold red", Status.UNKNOWN: "magenta", Status.WARN: "yellow", Status.OK: "green"}
 
@@ -26,7 +27,8 @@ class TableFormat:
             body = [_cells(row, style.base) for row in rows]
             parts.append(_rich(rows, body, style) if style.colour else aligned(body, HEAD, style.width))
         parts += [
-            f"ok        {code}: {count} subjects (--format json lists them)\n" for code, count in folded
+            f"ok        {code}: {count} subject{'s' if count > 1 else ''} (--format json lists them)\n"
+            for code, count in folded
         ]
         parts.append(("\n" if rows or folded else "") + _foot(report) + "\n")
         return "".join(parts)
@@ -56,11 +58,22 @@ def _cells(row: Finding, base: str) -> tuple[str, str, str, str]:
 def _foot(report: Report) -> str:
     counts = report.counts
     said = [f"{counts[key]} {key}" for key in ("bad", "unknown", "warn", "accepted", "ok") if counts[key]]
-    runbooks = sorted({str(row.runbook) for row in report.findings if report.failing(row) and row.runbook})
+    failing = [row for row in report.sorted() if report.failing(row) and row.runbook]
+    # In the order of the rows: what stands first is what to begin with.
+    runbooks = list(dict.fromkeys(str(row.runbook) for row in failing))
     turn = f"; runbooks: {', '.join(runbooks)}" if runbooks else ""
     left_out = sum(1 for row in report.findings if row.status is not Status.OK and not report.decides(row))
     narrowed = f"; {left_out} not counted (--fail-on {report.fail_on})" if left_out else ""
-    return f"{', '.join(said) or 'nothing to judge'}; exit {int(report.exit)}{narrowed}{turn}"
+    counted = f"{', '.join(said) or 'nothing to judge'}; exit {int(report.exit)}{narrowed}{turn}"
+    return counted + (f"\nnext: {_next(failing, runbooks[0])}" if runbooks else "")
+
+
+def _next(failing: Sequence[Finding], runbook: str) -> str:
+    """The command to run next; a drift of our own config has two ways out, and a person chooses."""
+    run = f"organismctl runbook run {runbook}"
+    if failing[0].code in _DRIFTS and failing[0].status is Status.BAD:
+        return f"revert the edit, or accept it: organismctl lock accept --reason TEXT; or {run}"
+    return run
 
 
 def _rich(rows: Sequence[Finding], body: Sequence[Sequence[str]], style: Style) -> str:

@@ -165,6 +165,10 @@ class SimNode:
 
     # the change store
 
+    @property
+    def spare(self) -> bool:
+        return False
+
     def ids(self) -> list[str]:
         try:
             self._up()

@@ -44,20 +44,58 @@ def test_a_dry_run_prints_the_plan_and_exits_2(walk: Walk) -> None:
     plan = json.loads(ctl(walk.committee, *args, "--dry-run", "--format", "json", code=2).stdout)
     jsonschema.validate(plan, schemas()["plan.schema.json"])
     assert plan["moves"] == {"fingerprint": "none", "group_id": "none", "integrators": "none"}
+    told = ctl(walk.committee, *args, "--dry-run", code=2)
+    assert (
+        f"{len([row for row in plan['findings'] if row['status'] == 'ok'])} ok (--format json" in told.stdout
+    )
+    assert " ok: " not in told.stdout, "what stands well is counted, so that the steps are in sight"
+    # A spare that is off is as it should be: nobody speaks of it.
+    assert "could not be asked" not in told.stderr + ctl(walk.committee, "change", "list").stderr
     assert "needs a confirmation" in ctl(walk.committee, *args, code=64).stderr
     assert json.loads(ctl(walk.committee, "change", "list", "--format", "json").stdout)["changes"] == []
+    swapped = ctl(walk.committee, "rotate", "member", "--out", into, "--in", out, "--yes", code=4).stderr
+    assert f"are the names swapped? It would be --out {out} --in {into}" in swapped
+    assert "next: nothing was begun: mend what is named" in swapped
+
+
+def test_a_wrong_token_is_not_taken_for_nodes_that_are_away(walk: Walk) -> None:
+    folder = walk.committee.folder
+    (folder / "wrong.token").write_text("obviously-fake-token\n")
+    (folder / "wrong.token").chmod(0o600)
+    other = folder / "deployment-wrong.toml"
+    text = walk.committee.deployment.read_text()
+    other.write_text('state = ".organism-w"\n' + text.replace("secrets/operate.token", "wrong.token"))
+    out, into = rotate_args(walk, out_leads=False)
+    told = at(other, "rotate", "member", "--out", out, "--in", into, "--yes", code=4).stderr
+    assert "no node lets us look" in told
+    assert "refuses our token" in told
+    assert "no node answers" not in told
+    other.unlink()
 
 
 def test_a_plan_is_written_and_applied_once(walk: Walk, tmp_path: Path) -> None:
     out, into = rotate_args(walk, out_leads=False)
     before = len(walk.ledger())
     file = tmp_path / "plan.json"
-    ctl(walk.committee, "rotate", "member", "--out", out, "--in", into, "--plan-out", str(file))
+    ctl(
+        walk.committee,
+        "rotate",
+        "member",
+        "--out",
+        out,
+        "--in",
+        into,
+        "--reason",
+        "a new host",
+        "--plan-out",
+        str(file),
+    )
     ctl(walk.committee, "change", "apply", str(file), "--yes")
     rotated(walk, out, into, before)
     assert "stale" in ctl(walk.committee, "change", "apply", str(file), "--yes", code=4).stderr
     shown = json.loads(ctl(walk.committee, "change", "show", "--format", "json").stdout)
     assert shown["state"] == "done"
+    assert "  why       a new host\n" in ctl(walk.committee, "change", "show").stdout
     jsonschema.validate(shown, schemas()["change-show.schema.json"])
     history = json.loads(ctl(walk.committee, "change", "history", "--format", "json").stdout)
     jsonschema.validate(history, schemas()["change-history.schema.json"])

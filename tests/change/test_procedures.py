@@ -92,6 +92,7 @@ def test_refusals_are_all_told_at_once(tmp_path: Path) -> None:
     desk = Desk(tmp_path, "rotate member", ROTATE)
     wrong = build("rotate member", desk.site(), {"out": "node-d", "in": "node-b"})
     told = "; ".join(wrong.refusals())
+    assert "are the names swapped? It would be --out node-b --in node-d" in told
     assert "node-d is not on the certified roster" in told
     assert "node-b is on the certified roster already" in told
     assert "not a spare" in told

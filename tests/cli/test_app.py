@@ -226,3 +226,13 @@ def test_control_c_ends_with_130_and_no_traceback(here: Path) -> None:
     rest = said.read_text()
     assert "Traceback" not in rest
     assert rest.rstrip().endswith("interrupted")
+
+
+@pytest.mark.parametrize("argv", [[], ["committee"]])
+def test_without_a_command_the_help_is_the_answer(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(argv) == 64
+    told = capsys.readouterr().err
+    assert told.startswith("Usage: organismctl")
+    assert "error" not in told.split("\n")[0]

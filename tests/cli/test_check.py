@@ -198,7 +198,12 @@ def test_every_code_is_explained(capsys: pytest.CaptureFixture[str], code: str) 
 
 def test_all_codes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "--list"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(CODES) + 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(CODES) + 1
+    # The exit class is that of the row's own status: what is unknown exits 5, a warning alone 0.
+    for line in lines[1:]:
+        code, status, exit_code, *_ = line.split()
+        assert exit_code == {"unknown": "5", "warn": "0", "bad": str(int(CODES[code].exit))}[status], line
     assert run(["explain", "--list", "--format", "json"]) == 0
     assert len(js(capsys, "explain")["codes"]) == len(CODES)
 

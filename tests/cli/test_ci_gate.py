@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 import yaml
+
+from organismctl.report.schema import schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(sys.executable).parent
@@ -72,7 +77,7 @@ def test_pre_commit_hook(organism: Path) -> None:
 
 
 def test_shell_recipe_of_the_docs(organism: Path) -> None:
-    text = (ROOT / "docs" / "ci-gate.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "gate-ci.md").read_text()
     line = next(line for line in text.splitlines() if "--format junit" in line)
     argv = line.removeprefix(".venv/bin/").replace("organisms/settlement", str(organism)).split()
     assert run(argv, organism).returncode == 0
@@ -84,3 +89,29 @@ def test_a_broken_deployment_file_does_not_stop_the_gate(organism: Path) -> None
     found = run(["organismctl", "fingerprint", "check", "--organism", str(organism)], organism)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "deployment.toml is left aside" in found.stderr
+
+
+@pytest.mark.parametrize("form", ["github", "junit", "json"])
+def test_problems_of_a_file_are_told_in_the_format_that_is_read(organism: Path, form: str) -> None:
+    path = organism / "organism.toml"
+    path.write_text(path.read_text().replace('stall = "wait"', 'stall = "wat"\nperiodd = "1s"'))
+    argv = ["organismctl", "fingerprint", "check", "--format", form, "-o", "seen"]
+    found = run(argv, organism)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "organism.toml has 2 problems" in found.stderr
+    text = (organism / "seen").read_text()
+    line = path.read_text().splitlines().index('stall = "wat"') + 1
+    if form == "json":
+        told = json.loads(text)
+        jsonschema.validate(told, schemas()["input-problems.schema.json"])
+        assert [one["key"] for one in told["problems"]] == ["driver.stall", "driver.periodd"]
+    elif form == "junit":
+        suite = ET.fromstring(text).find("testsuite")
+        assert suite is not None
+        assert [case.get("name") for case in suite] == ["driver.stall", "driver.periodd"]
+    else:
+        assert (
+            f"::error file=organism.toml,line={line},title=organismctl fingerprint check%3A driver.stall"
+            in text
+        )
+        assert text.count("::error") == 2

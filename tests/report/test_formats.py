@@ -57,7 +57,8 @@ warn*    ROSTER-EVEN         committee        4 members [accepted until
                                               2026-12-31: on order]
 ok       TICKET-HORIZON      node-a × beta    30 d left, until 2026-12-24T00:00Z
 
-2 bad, 1 unknown, 1 warn, 1 accepted, 1 ok; exit 3; runbooks: identity-drift, node-down, tickets
+2 bad, 1 unknown, 1 warn, 1 accepted, 1 ok; exit 3; runbooks: tickets, identity-drift, node-down
+next: organismctl runbook run tickets
 """
 
 GITHUB = """\

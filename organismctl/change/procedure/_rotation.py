@@ -64,9 +64,11 @@ class Rotation:
         survey = self.site.fleet.survey()
         why = []
         if survey.latest is None:
-            return ["no node answers: " + "; ".join(survey.unseen.values())]
+            return [survey.nobody]
         if survey.sealed:
             why.append("the organism is retired: its roster is final")
+        if self.out.peer_id not in survey.roster and self.come.peer_id in survey.roster:
+            why.append(f"are the names swapped? It would be --out {self.come.name} --in {self.out.name}")
         if self.out.peer_id not in survey.roster:
             why.append(f"{self.out.name} is not on the certified roster")
         if self.come.peer_id in survey.roster:

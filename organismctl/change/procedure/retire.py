@@ -91,7 +91,7 @@ class Retire:
         survey = self.site.fleet.survey()
         why = []
         if survey.latest is None and not self.site.retire_exec:
-            return ["no node answers: " + "; ".join(survey.unseen.values())]
+            return [survey.nobody]
         if survey.sealed:
             why.append("the organism is retired already; `organismctl retire verify` proves it")
         elif scheduled(survey) is not None:

@@ -63,7 +63,7 @@ class RetireAmend:
         """Why it is not to be begun at all."""
         survey = self.site.fleet.survey()
         if survey.latest is None:
-            return ["no node answers: " + "; ".join(survey.unseen.values())]
+            return [survey.nobody]
         if survey.sealed:
             return ["the organism is sealed: nothing can be amended any more"]
         if scheduled(survey) is None:

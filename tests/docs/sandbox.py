@@ -1,0 +1,208 @@
+"""Runs a document's blocks as a reader would: in order, in one shell, in a folder of their own, on real nodes.
+
+Ports are the only thing that is changed: the documents name fixed ones, and a sandbox has some of its own, so that a
+reader's rehearsal, or another test, may run beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.docs.markdown import LEFT_OUT, Command, Fence, fences
+
+PATIENCE_S = 90.0
+WIDTH = "100"
+_EXPORTER = 9560
+
+
+def _first_port() -> int:
+    """The first of 300 ports, of four digits as in the documents, of which those that are used are free."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    start = (os.getpid() + (int(worker) if worker.isdigit() else 0)) % 20
+    for number in range(20):
+        first = 3000 + 300 * ((start + number) % 20)
+        if all(_free(first + offset) for offset in (0, 1, 2, 3, 100, 200, 260)):
+            return first
+    raise AssertionError("no ports are free")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as one, suppress(OSError):
+        one.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+class Sandbox:
+    """One folder that is HOME and the present folder, and one shell that stays.
+
+    Attributes:
+        folder: The folder.
+        ran: How many command lines of ours were run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ran = 0
+        self._first = _first_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._io = folder.with_name(folder.name + ".io")
+        self._io.mkdir()
+        self._shell = subprocess.Popen(
+            ["bash", "--norc", "--noprofile"],
+            cwd=folder,
+            env={
+                "HOME": str(folder),
+                "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+                "COLUMNS": WIDTH,
+                "LANG": "C.UTF-8",
+                "TMPDIR": str(self._io),
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    def document(self, path: Path) -> None:
+        """Run every block of a document that is to be run, and hold what is shown against what comes."""
+        for fence in fences(path):
+            if fence.not_run is None:
+                self.block(fence, path.name)
+
+    def block(self, fence: Fence, name: str) -> None:
+        """Run one block."""
+        for command in fence.commands():
+            code, out = self.run(command.text)
+            where = f"{name}:{command.line}: {command.text}"
+            assert code == command.exit, f"{where}\nexits with {code}, not {command.exit}:\n{out}"
+            self._compare(command, out, where)
+        self.ran += len(fence.ours())
+
+    def run(self, text: str) -> tuple[int, str]:
+        """Run a script in the shell that stays; its exit code, and all that it printed."""
+        script, out, code = (self._io / one for one in ("script", "out", "code"))
+        code.unlink(missing_ok=True)
+        # A script's own `set -e` ends it alone, and `cd` is kept.
+        body = self._ported(text).removeprefix("set -e\n")
+        if body != self._ported(text):
+            body = "".join(f"{line}\n" for line in ("trap 'return 1' ERR", body, "trap - ERR"))
+        script.write_text(body + "\n")
+        parts = " ".join(shlex.quote(str(one)) for one in (script, out))
+        assert self._shell.stdin is not None
+        path, into = parts.split(" ")
+        done = f"echo $? > {shlex.quote(str(code))}.new; mv {shlex.quote(str(code))}.new {shlex.quote(str(code))}"
+        self._shell.stdin.write(f". {path} > {into} 2>&1 < /dev/null; {done}\n")
+        self._shell.stdin.flush()
+        end = time.monotonic() + PATIENCE_S
+        while not code.exists():
+            assert self._shell.poll() is None, f"the shell has ended:\n{text}\n{out.read_text()}"
+            assert time.monotonic() < end, f"not in {PATIENCE_S:.0f} s: {text}\n{out.read_text()}"
+            time.sleep(0.01)
+        return int(code.read_text()), out.read_text(errors="replace")
+
+    def close(self) -> None:
+        """End the shell and every process that was begun from it."""
+        pids = {
+            int(path.read_text().split()[0])
+            for path in self.folder.rglob("node.pid")
+            if path.read_text().strip()
+        }
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGTERM)
+        self._shell.kill()
+        self._shell.wait(10)
+        if self._shell.stdin is not None:
+            with suppress(OSError):
+                self._shell.stdin.close()
+        end = time.monotonic() + 20
+        while any(_lives(pid) for pid in pids) and time.monotonic() < end:
+            time.sleep(0.02)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _ported(self, text: str) -> str:
+        """A script with the sandbox's ports in place of those that documents name."""
+        text = text.replace(
+            "--from-example composite", f"--from-example composite --first-port {self._first}"
+        )
+        text = re.sub(
+            r"(organismctl exporter)(?! --help)", rf"\1 --listen 127.0.0.1:{self._first + 260}", text
+        )
+        text = text.replace(str(_EXPORTER), str(self._first + 260))
+        return re.sub(
+            r"\b7([123])0([1-4])\b",
+            lambda at: str(self._first + 100 * (int(at[1]) - 1) + int(at[2]) - 1),
+            text,
+        )
+
+    def _compare(self, command: Command, out: str, where: str) -> None:
+        """What is shown comes, in that order; numbers and ids differ from run to run."""
+        came = [self._plain(line) for line in out.split("\n")]
+        at = 0
+        for line in command.shown:
+            if not line.strip() or line.strip() == LEFT_OUT:
+                continue
+            wanted = self._plain(line)
+            found = next((number for number, one in enumerate(came[at:], at) if one == wanted), None)
+            assert found is not None, f"{where}\nnever prints, or not in that order:\n  {line}\nbut:\n{out}"
+            at = found + 1
+
+    def _plain(self, line: str) -> str:
+        line = line.replace(str(self.folder), "~")
+        line = re.sub(r"\b[0-9a-f]{6,}\b", "#", line)
+        return " ".join(re.sub(r"\d+", "#", line).split())
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextmanager
+def sandbox(folder: Path) -> Iterator[Sandbox]:
+    """A sandbox, whose processes are all ended."""
+    made = Sandbox(folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def main(argv: list[str]) -> int:
+    """Print what the blocks of documents print, for whoever writes them: ``python -m tests.docs.sandbox FILE…``."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, sandbox(Path(folder) / "home") as made:
+        for name in argv:
+            for fence in fences(Path(name)):
+                for command in fence.commands() if fence.not_run is None else ():
+                    began = time.monotonic()
+                    code, out = made.run(command.text)
+                    took = f"{time.monotonic() - began:.1f} s"
+                    sys.stdout.write(
+                        f"$ {command.text}\n{out.replace(str(made.folder), '~')}[exit {code}] {took}\n\n"
+                    )
+                    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""Every command in the README, the docs and the runbooks is one that the tool takes, and the guides really run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from organismctl.cli.proving import prove
+from organismctl.runbook.check import _anchors
+from organismctl.runbook.world import SAMPLES, fill
+from tests.docs.markdown import ROOT, SCRIPTS, calls, documents, fences
+from tests.docs.sandbox import sandbox
+
+DOCUMENTS = {str(path.relative_to(ROOT)): path for path in documents()}
+TUTORIAL = "docs/tutorial.md"
+IN_THE_REHEARSAL = (
+    "README.md", "docs/how-to/gate-ci.md", "docs/how-to/monitor.md", "docs/how-to/watch.md",
+    "docs/how-to/respond-to-an-alert.md", "docs/how-to/accept-a-finding.md", "docs/how-to/renew-tickets.md",
+    "docs/how-to/verify-a-surface.md", "docs/how-to/rotate-a-member.md", "docs/how-to/back-up-and-restore.md",
+    "docs/how-to/retire.md",
+)  # fmt: skip
+"""Guides in the order in which they run: the README makes the rehearsal in which the how-tos begin. A committee of its
+own for each would take ten seconds a page."""
+NOT_RUN = {
+    ("README.md", "this clone is where the test runs"),
+    ("README.md", "they are the project's own check"),
+    ("README.md", "the test's own environment is the installed one"),
+    ("docs/how-to/gate-ci.md", "it installs from a package index"),
+    ("docs/how-to/inspect-a-network.md", "it needs a live mosaik network; the tests of inspect run it against one"),
+    (
+        "docs/how-to/inspect-a-network.md",
+        "it needs a live mosaik network; the tests of init --from-peer run it against one",
+    ),
+    ("docs/how-to/monitor.md", "it needs Prometheus; the tests of export prove its files with promtool and amtool"),
+    ("docs/how-to/retire.md", "the tutorial runs it to its end"),
+    ("docs/how-to/rotate-a-member.md", "the README and the tutorial run it"),
+    (
+        "docs/how-to/run-on-mosaik.md",
+        "it needs the engine, which is built where cargo is; the tests of the mosaik carrier run the same",
+    ),
+    (TUTORIAL, "this clone is where the test runs"),
+}  # fmt: skip
+"""What is shown and not run, and why."""
+_INLINE = re.compile(r"(?<!`)`(organismctl [^`]+)`(?!`)")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def commands(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Every call of the tool in a document's blocks, and those in its prose: line, text, whether it is whole."""
+    blocks = fences(path)
+    for fence in blocks:
+        for line, text in fence.ours():
+            yield line, text, True
+    inside = {number for one in blocks for number in range(one.line - 1, one.line + len(one.lines) + 1)}
+    lines = path.read_text().split("\n")
+    prose = "\n".join("" if number in inside else line for number, line in enumerate(lines, 1))
+    for found in _INLINE.finditer(prose):
+        for text in calls(" ".join(found[1].split())):
+            yield prose[: found.start()].count("\n") + 1, text, False
+
+
+def wrong(text: str, *, whole: bool) -> str | None:
+    """What the tool's own parser has against a command line; prose may name a command without its arguments."""
+    words = [fill(word, tuple(SAMPLES.items())) for word in shlex.split(text, comments=True)]
+    words = [word for word in words[1:] if word != "&"]
+    found = prove(words)
+    mention = (
+        not whole and found is not None and re.match(r"Missing (?:argument|option)|.*none is named", found)
+    )
+    return None if mention else found
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_line_is_one_that_the_tool_takes(name: str) -> None:
+    told = commands(DOCUMENTS[name])
+    found = [(line, text, why) for line, text, whole in told if (why := wrong(text, whole=whole))]
+    assert found == []
+
+
+def test_there_are_as_many_as_there_seem_to_be() -> None:
+    """The parser of documents finds them: a document that is not understood would prove nothing."""
+    parsed = {name: len(list(commands(path))) for name, path in DOCUMENTS.items()}
+    assert parsed["README.md"] > 20
+    assert parsed[TUTORIAL] > 15
+    assert sum(parsed.values()) > 300
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_somewhere(name: str) -> None:
+    path = DOCUMENTS[name]
+    inside = {n for one in fences(path) for n in range(one.line, one.line + len(one.lines))}
+    text = "\n".join("" if n in inside else line for n, line in enumerate(path.read_text().split("\n"), 1))
+    broken = []
+    for target in _LINK.findall(text):
+        if re.match(r"(?:https?|mailto):", target):
+            continue
+        to, _, anchor = target.partition("#")
+        file = path if not to else (path.parent / to).resolve()
+        if not file.exists() or (anchor and anchor not in set(_anchors(file.read_text()))):
+            broken.append(target)
+    assert broken == []
+
+
+def test_what_is_not_run_is_known_with_its_reason() -> None:
+    told = {
+        (name, fence.not_run)
+        for name in (*IN_THE_REHEARSAL, TUTORIAL, *DOCUMENTS)
+        for fence in fences(DOCUMENTS[name])
+        if fence.not_run is not None
+    }
+    assert told == NOT_RUN
+    guides = {name for name in DOCUMENTS if name.startswith("docs/how-to/")} | {"README.md", TUTORIAL}
+    for name in guides - {*IN_THE_REHEARSAL, TUTORIAL}:
+        assert all(one.not_run for one in fences(DOCUMENTS[name]) if one.language in SCRIPTS), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("names", [IN_THE_REHEARSAL, (TUTORIAL,)], ids=["readme-and-how-tos", "tutorial"])
+def test_the_guides_run(names: tuple[str, ...], tmp_path: Path) -> None:
+    with sandbox(tmp_path / "home") as made:
+        for name in names:
+            made.document(DOCUMENTS[name])
+        print(f"{made.ran} command lines of organismctl were run")
+    assert made.ran > 15
