@@ -73,9 +73,9 @@ else
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 endif
 
-# They load the whole machine, so they run by themselves, one at a time.
-test-hosts: $(ENGINE) ## Run the tests across network namespaces (as root, about ten minutes)
-	$(BIN)/pytest tests/hosts
+# Their clocks are those of real elections, so they run by themselves, two at a time.
+test-hosts: $(ENGINE) ## Run the tests across network namespaces (as root, some minutes)
+	$(BIN)/pytest -n 2 --dist worksteal tests/hosts
 
 lint: $(STAMP) engine-lint ## ruff, mypy, import arrows, docstrings, clippy
 	$(BIN)/ruff check .
