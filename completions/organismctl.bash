@@ -87,11 +87,11 @@ _organismctl_words() {
         "committee status") words="--deployment --help --debug --no-color --quiet" ;;
         "committee relay") words="--bind --data --detach --stop --help --debug --no-color --quiet" ;;
         "exporter") words="--organism --deployment --listen --every --memory --timeout --hear --no-wire --via --help --debug --no-color --quiet" ;;
-        "export") words="prometheus alertmanager grafana systemd --help --debug --no-color --quiet" ;;
+        "export") words="systemd prometheus alertmanager grafana --help --debug --no-color --quiet" ;;
+        "export systemd") words="--organism --deployment --only --user --listen --bind --tls-cert --tls-key --encrypted --every --timeout --textfiles --output --help --debug --no-color --quiet" ;;
         "export prometheus") words="--organism --deployment --hold --scrape --target --every --output --help --debug --no-color --quiet" ;;
         "export alertmanager") words="--organism --deployment --page --ticket --output --help --debug --no-color --quiet" ;;
         "export grafana") words="--organism --deployment --output --help --debug --no-color --quiet" ;;
-        "export systemd") words="--organism --deployment --only --every --timeout --textfiles --user --output --help --debug --no-color --quiet" ;;
         "surface") words="read verify --help --debug --no-color --quiet" ;;
         "surface read") words="--url --peer --ticket --surface --from --follow --limit --patience --format --organism --fingerprint --genesis --help --debug --no-color --quiet" ;;
         "surface verify") words="--url --surface --from --retired --format --organism --fingerprint --genesis --help --debug --no-color --quiet" ;;

@@ -260,7 +260,9 @@ HELPS: dict[str, Help] = {
     ),
     "export systemd": Help(
         (
-            "organismctl export systemd --only check",
+            "organismctl export systemd --user organism -o /etc/systemd/system",
+            "organismctl export systemd --only node --only relay --bind 10.0.0.1:3340",
+            "organismctl export systemd --only node --tls-cert /etc/acme/{node}.pem --tls-key /etc/acme/{node}.key",
             "organismctl export systemd --only check --every 5m --user organism -o /etc/systemd/system",
         ),
         "0 written; 1 a file holds problems; 64 usage.",

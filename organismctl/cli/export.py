@@ -1,22 +1,25 @@
-"""``organismctl export``: rules, routes and dashboards for other tools, over exactly the exporter's series."""
+"""``organismctl export``: rules, routes, dashboards and units for other tools; the series are the exporter's."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from organismctl.cli.judging import DEFAULT_DEADLINE, Deadline, Organism, Output
+from organismctl.cli.export_systemd import systemd
+from organismctl.cli.judging import Organism, Output
 
 if TYPE_CHECKING:
     from organismctl.cli.judging import Subject as Files
     from organismctl.export.alerts import Subject
 
 app = typer.Typer(
-    help="Write rules, routes and dashboards for other tools.", no_args_is_help=True, rich_markup_mode=None
+    help="Write rules, routes, dashboards and units for other tools.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 DEFAULT_TARGET = "127.0.0.1:9560"
+app.command()(systemd)
 
 
 @app.command()
@@ -51,9 +54,9 @@ def prometheus(
 
     if target is not None and not scrape:
         raise UsageError("--target goes with --scrape")
-    on, files = _subject(organism)
+    on, files = subject_of(organism)
     if scrape:
-        emit(scraped(target or _target(files), round(seconds(every, "--every") * 1000)), output)
+        emit(scraped(target or target_of(files), round(seconds(every, "--every") * 1000)), output)
         return
     identity = files.scope(empty(), 0).identity
     emit(rules(on, round(seconds(hold, "--hold") * 1000), identity), output)
@@ -81,7 +84,7 @@ def alertmanager(
     for name, url in (("--page", page), ("--ticket", ticket)):
         if url is not None and not (url.startswith(("http://", "https://")) and usable_url(url)):
             raise UsageError(f"{name}: {url[:80]!r} is no http or https URL")
-    on, _ = _subject(organism)
+    on, _ = subject_of(organism)
     emit(config(on.organism, Receivers(page, ticket)), output)
 
 
@@ -92,87 +95,11 @@ def grafana(*, organism: Organism = None, output: Output = None) -> None:
     from organismctl.export.grafana import dashboard
     from organismctl.identity.digest import h
 
-    on, _ = _subject(organism)
+    on, _ = subject_of(organism)
     emit(dashboard(on, f"organism-{h(on.organism.encode()).hex()[:10]}"), output)
 
 
-Every = Annotated[str, typer.Option("--every", metavar="DURATION", help="From run to run.")]
-Textfiles = Annotated[
-    Path, typer.Option("--textfiles", metavar="DIR", help="The node exporter's textfile folder.")
-]
-User = Annotated[
-    str | None, typer.Option("--user", metavar="NAME", help="Who runs it; default: deployment.toml's owner.")
-]
-Units = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="DIR", help="Write both units into this folder; it must exist."),
-]
-Only = Annotated[str, typer.Option("--only", metavar="WHAT", help="check: a timer that runs `check all`.")]
-
-
-@app.command()
-def systemd(
-    *,
-    organism: Organism = None,
-    only: Only = "check",
-    every: Every = "1m",
-    timeout: Deadline = DEFAULT_DEADLINE,
-    textfiles: Textfiles = Path("/var/lib/prometheus/node-exporter"),
-    user: User = None,
-    folder: Units = None,
-) -> None:
-    """Write a service and its timer that keep `check all` in the textfile collector."""
-    from organismctl.cli.judging import seconds
-    from organismctl.cli.output import emit, say
-    from organismctl.errors import UsageError
-    from organismctl.export.systemd_check import Timed, units
-    from organismctl.files.atomic import write_atomic
-
-    if only != "check":
-        raise UsageError(f"--only {only[:40]!r}", advice="there is one so far: check")
-    on, _ = _subject(organism)
-    timed = Timed(
-        organism=on.organism,
-        deployment=on.deployment.path,
-        program=_program(),
-        textfiles=textfiles.absolute(),
-        user=user or _owner(on.deployment.path),
-        every_ms=round(seconds(every, "--every") * 1000),
-        timeout_ms=round(seconds(timeout, "--timeout") * 1000),
-    )
-    made = units(timed)
-    if folder is None:
-        emit("\n".join(f"# /etc/systemd/system/{name}\n{text}" for name, text in made.items()))
-        return
-    for name, text in made.items():
-        write_atomic(folder / name, text.encode(), 0o644)
-        say(f"wrote {folder / name}")
-    say(f"next: systemctl daemon-reload && systemctl enable --now {timed.unit}.timer")
-
-
-def _program() -> Path:
-    """Where this command is."""
-    import shutil
-    import sys
-
-    called = Path(sys.argv[0])
-    found = called if called.name == "organismctl" and called.exists() else shutil.which("organismctl")
-    return Path(found or Path(sys.executable).with_name("organismctl")).absolute()
-
-
-def _owner(path: Path) -> str:
-    """Who owns a file: whoever may read the secrets beside it."""
-    from organismctl.errors import UsageError
-    from organismctl.files.atomic import os_errors
-
-    with os_errors(path, "look at"):
-        try:
-            return path.owner()
-        except KeyError as exc:
-            raise UsageError(f"{path} belongs to nobody whom this host knows", advice="--user NAME") from exc
-
-
-def _subject(organism: str | None) -> tuple[Subject, Files]:
+def subject_of(organism: str | None) -> tuple[Subject, Files]:
     """Whose files, and how commands name it."""
     from organismctl.cli.judging import load_subject
     from organismctl.errors import UsageError
@@ -186,7 +113,8 @@ def _subject(organism: str | None) -> tuple[Subject, Files]:
     return Subject(files.organism.config.name, files.deployment, named), files
 
 
-def _target(files: Files) -> str:
+def target_of(files: Files) -> str:
+    """Where the exporter is scraped: as deployment.toml says."""
     from urllib.parse import urlsplit
 
     url = files.deployment.exporter.url if files.deployment is not None else None

@@ -63,9 +63,8 @@ class Manager:
     def status(self, text: str) -> None:
         """One line of how it fares, as ``systemctl status`` shows it; sent when it has changed."""
         line = "".join(one if one.isprintable() else " " for one in text)[:STATUS_LIMIT]
-        if line != self._told:
+        if line != self._told and self._send(f"STATUS={line}"):
             self._told = line
-            self._send(f"STATUS={line}")
 
     def beat(self) -> None:
         """Something that counts has moved; sent as often as the manager needs it."""
@@ -74,9 +73,12 @@ class Manager:
             self._beaten = now
             self._send("WATCHDOG=1")
 
-    def _send(self, message: str, patience: float = 0.0) -> None:
+    def _send(self, message: str, patience: float = 0.0) -> bool:
+        """Whether it was taken."""
         if not self.present:
-            return
+            return False
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.settimeout(patience)
             out.sendto(message.encode(), self._address)
+            return True
+        return False

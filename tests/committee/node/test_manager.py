@@ -81,6 +81,9 @@ def test_a_full_socket_holds_nobody_up(tmp_path: Path) -> None:
         for number in range(2000):
             manager.status(f"status {number}")
         assert 0 < len(heard.waiting()) < 2000
+        # What was not taken is told again.
+        manager.status("status 1999")
+        assert heard.waiting() == ["STATUS=status 1999"]
 
 
 @pytest.mark.parametrize(
