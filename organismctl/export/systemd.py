@@ -78,7 +78,8 @@ def made(site: Site, deployment: Deployment, asked: Asked) -> Made:
         elif kind == "node":
             group = Nodes(site, nodes, asked.tls_cert, asked.tls_key, tuple(units.starts))
             units.files |= systemd_node.units(group)
-            units.starts += [group.unit(node.name) for node in nodes]
+            spares = {node.name for node in deployment.nodes if not node.roster}
+            units.starts += [group.unit(node.name) for node in nodes if node.name not in spares]
             units.hints += _executors(deployment, group)
         elif kind == "exporter":
             local = loopback(_host(asked.listen))

@@ -18,6 +18,35 @@ UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,255}", re.ASCII)
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 SSH_FAILED = 255
 """ssh's own exit code for its own failures; says nothing about the unit."""
+NO_SUCH_COMMAND = 127
+_THERE = "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there"
+_SSH_SAYS = (
+    (
+        "IDENTIFICATION HAS CHANGED",
+        "its host key is another than the known one",
+        f"compare it ({_THERE}); if it was set up anew, `ssh-keygen -R {{host}}`; else somebody may stand in between",
+    ),
+    (
+        "Host key verification failed",
+        "its host key is not known here",
+        f"compare it with the host's own ({_THERE}), and take it once by `ssh {{ssh}} true`",
+    ),
+    (
+        "Permission denied",
+        "it takes none of the keys that this user has",
+        "`ssh-add -l` shows what the agent has; put the public key there: `ssh-copy-id {ssh}`",
+    ),
+    (
+        "Could not resolve hostname",
+        "its name is not known here",
+        "see ssh of [[node]] {node} in deployment.toml, and `ssh -G {ssh}` for what ssh makes of it",
+    ),
+)
+"""What ssh says of itself: a part of its words, what that means, and the next step."""
+_UNREACHED = (
+    "it does not answer",
+    "is the host up, and its sshd? `ssh -o BatchMode=yes {ssh} true` tells; `organismctl runbook run node-down`",
+)
 
 
 class Systemd:
@@ -85,12 +114,29 @@ class Systemd:
     def _must(self, verb: str) -> Outcome:
         code, output = self._systemctl(verb)
         where = f" on {self.host.ssh}" if self.host.ssh else ""
+        if code == SSH_FAILED and self.host.ssh is not None:
+            raise self._unreached(output)
+        if code == NO_SUCH_COMMAND:
+            raise ExecutorError(
+                f"node {self.host.node}: there is no systemctl{where}: {output or 'no output'}",
+                advice=f'does a systemd run there? see executor = "systemd" of [[node]] {self.host.node}',
+            )
         if code != 0:
             raise ExecutorError(
                 f"node {self.host.node}: systemctl {verb} {self._unit}{where} ended with exit code {code}: "
                 f"{output or 'no output'}",
-                advice="is the host reachable by `ssh -o BatchMode=yes`?"
-                if code == SSH_FAILED
-                else f"look at `systemctl status {self._unit}`{where}",
+                advice=f"look at `systemctl status {self._unit}`{where}",
             )
         return Outcome(f"systemctl {verb} {self._unit}{where}", output)
+
+    def _unreached(self, output: str) -> ExecutorError:
+        """Why ssh did not come through; nothing is known of the unit then."""
+        found = (rest for words, *rest in _SSH_SAYS if words in output)
+        why, advice = next(found, _UNREACHED)
+        ssh = self.host.ssh or ""
+        names = {"ssh": ssh, "host": ssh.rpartition("@")[2], "node": self.host.node}
+        return ExecutorError(
+            f"node {self.host.node}: {ssh} is not reached by ssh (exit code {SSH_FAILED}): {why}: "
+            f"{output or 'no output'}",
+            advice=advice.format(**names),
+        )
