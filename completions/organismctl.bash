@@ -81,7 +81,7 @@ _organismctl_words() {
         "committee") words="init serve stop start void status relay --help --debug --no-color --quiet" ;;
         "committee init") words="--deployment --node --join --carrier --help --debug --no-color --quiet" ;;
         "committee serve") words="--node --deployment --detach --bind --tls-cert --tls-key --carrier --help --debug --no-color --quiet" ;;
-        "committee stop") words="--node --deployment --check --help --debug --no-color --quiet" ;;
+        "committee stop") words="--node --deployment --check --all --help --debug --no-color --quiet" ;;
         "committee start") words="--node --organism --deployment --restart --wait --help --debug --no-color --quiet" ;;
         "committee void") words="--node --reason --organism --deployment --yes --help --debug --no-color --quiet" ;;
         "committee status") words="--deployment --help --debug --no-color --quiet" ;;

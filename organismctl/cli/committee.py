@@ -10,6 +10,7 @@ import typer
 
 from organismctl.cli.changing import Yes
 from organismctl.cli.judging import Organism
+from organismctl.exits import Exit
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -98,25 +99,50 @@ def serve(
 
 @app.command()
 def stop(
-    node: NodeName,
+    node: Annotated[
+        str | None, typer.Option("--node", "-n", help="The node's name in the deployment file.")
+    ] = None,
     deployment: DeploymentFile = Path("deployment.toml"),
     check: Annotated[
         bool,
         typer.Option("--check", help="Stop nothing: exit 0 when the node is surely off, 2 when it runs."),
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every node of the deployment file that has its data here.")
+    ] = False,
 ) -> None:
-    """End a node's process on this host; exit 0 means that it is surely off."""
+    """End a node's process on this host, or all of them; exit 0 means that it is surely off."""
+    from organismctl.errors import UsageError
+
+    if every == (node is not None):
+        raise UsageError("give either --node NAME or --all", advice="organismctl committee stop --help")
+    names = [node] if node is not None else _here(deployment)
+    running = [name for name in names if _end(deployment, name, check=check)]
+    if running:
+        raise typer.Exit(Exit.DRIFT)
+
+
+def _here(deployment: Path) -> list[str]:
+    """Nodes whose data folder is on this host."""
+    from organismctl.files.deployment import load_deployment
+
+    loaded = load_deployment(deployment)
+    return [one.name for one in loaded.nodes if one.data is not None and loaded.resolve(one.data).is_dir()]
+
+
+def _end(deployment: Path, node: str, *, check: bool) -> bool:
+    """Stop one node, or with ``check`` only look; whether it was found running and still is."""
     from organismctl.committee.node.process import look
     from organismctl.committee.node.process import stop as end
-    from organismctl.exits import Exit
 
     folder = _folder(deployment, node)
     if check:
         found = look(folder)
         typer.echo(f"node {node} {'runs' if found.running else 'is off'}", err=True)
-        raise typer.Exit(Exit.DRIFT if found.running else Exit.OK)
+        return found.running
     ran = end(folder)
     typer.echo(f"node {node} {'is stopped' if ran else 'was off already'}", err=True)
+    return False
 
 
 @app.command()
@@ -179,7 +205,6 @@ def void(
 def status(deployment: DeploymentFile = Path("deployment.toml")) -> None:
     """Which nodes run on this host, and what each says of itself."""
     from organismctl.committee.node.local import local_status
-    from organismctl.exits import Exit
 
     rows = local_status(deployment)
     for row in rows:

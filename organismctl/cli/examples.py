@@ -225,7 +225,11 @@ HELPS: dict[str, Help] = {
         "0 it applies again; 1 an error; 4 refused; 5 it cannot be asked, or stands still; 64 usage.",
     ),
     "committee stop": Help(
-        ("organismctl committee stop --node node-a", "organismctl committee stop --node node-a --check")
+        (
+            "organismctl committee stop --node node-a",
+            "organismctl committee stop --node node-a --check",
+            "organismctl committee stop --all",
+        )
     ),
     "committee status": Help(
         ("organismctl committee status",), "0 all run; 5 one cannot be told; 6 one is off; 1 an error."

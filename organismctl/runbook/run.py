@@ -248,7 +248,7 @@ class Runner:
         while done.exit != Exit.OK and waited < patience_s and not self.dry_run:
             self.presenter.waiting(waited)
             self.sleep(PAUSE_S)
-            done = self._run(argv, PROBE_S)
+            done = self._run(argv, PROBE_S, waited)
             waited += PAUSE_S + done.took_ms / 1000
         if patience_s:
             self._seen = None  # what it waited for has changed since
@@ -301,10 +301,11 @@ class Runner:
             self.presenter.aside(f"done before, at {kept['at']}: exit {kept['exit']}")
         return True
 
-    def _run(self, argv: Sequence[str], timeout_s: float) -> Done:
+    def _run(self, argv: Sequence[str], timeout_s: float, waited_s: float = 0.0) -> Done:
+        """Run a command; who waits is told how long all of it takes, with earlier attempts."""
         begun = time.monotonic()
         try:
-            return self.executor.run(argv, timeout_s, self.presenter.waiting)
+            return self.executor.run(argv, timeout_s, lambda took: self.presenter.waiting(waited_s + took))
         except CommandError as error:
             return Done(int(Exit.ERROR), f"error: {error.message}", round((time.monotonic() - begun) * 1000))
 

@@ -237,3 +237,21 @@ def test_a_terminal_at_80_columns() -> None:
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert "\x1b[2J" not in stream.getvalue()
     assert json.dumps("A title")[1:-1] in stream.getvalue()
+
+
+def test_who_waits_is_told_how_long_all_of_it_takes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(Shown, "waiting", lambda _self, seconds: told.append(seconds))
+    exits = iter([5, 5, 0])
+
+    def attempt(argv: Sequence[str], timeout_s: float, waiting: Any = None) -> Done:
+        waiting(0.5)
+        return Done(next(exits, 0), "", 1000)
+
+    monkeypatch.setattr(scene, "run", attempt)
+    text = TEXT.replace("```probe\n", "```probe 60s\n", 1)
+    book = parse_runbook(text, "a-test", "a-test.md")
+    scene.go(scene.records.begin(book, organism="acme", operator="alice", values={"reason": "x"}))
+    first = told[: told.index(0.5, 1)]
+    assert first == sorted(first), "each attempt adds to those before it"
+    assert first[-1] > 2

@@ -53,7 +53,11 @@ def test_detach_check_stop(founded: Committee) -> None:
     again = command(founded, "serve", *node, "--detach")
     assert again.returncode == Exit.REFUSED
     assert "runs already" in again.stderr
-    assert command(founded, "stop", *node).returncode == Exit.OK
+    assert command(founded, "stop").returncode == Exit.USAGE
+    assert command(founded, "stop", "--all", "--check").returncode == Exit.DRIFT
+    every = command(founded, "stop", "--all")
+    assert every.returncode == Exit.OK
+    assert "node node-a is stopped" in every.stderr
     assert not look(founded.data("node-a")).running
     assert command(founded, "stop", *node).returncode == Exit.OK
     assert command(founded, "stop", *node, "--check").returncode == Exit.OK
