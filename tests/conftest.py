@@ -37,14 +37,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of the scenarios across hosts, wherever they ran."""
-    from tests.hosts.table import render, rows
+    """The tables of the scenarios across hosts and of the staged incidents, wherever they ran."""
+    from tests.hosts import table as hosts
+    from tests.support import incident as incidents
 
     reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
-    table = [row for report in reports for row in rows(report.user_properties) if report.when == "call"]
-    if table:
-        terminalreporter.section("across hosts")
-        terminalreporter.write_line(render(table))
+    called = [report.user_properties for report in reports if report.when == "call"]
+    for title, made in (("across hosts", hosts), ("staged incidents", incidents)):
+        table = [row for properties in called for row in made.rows(properties)]
+        if table:
+            terminalreporter.section(title)
+            terminalreporter.write_line(made.render(table))
 
 
 @pytest.fixture(autouse=True)

@@ -41,8 +41,10 @@ COMMITTEE: tuple[Code, ...] = (
         "NODE-STOPPED",
         "a node has stopped loudly",
         "The node answers, but it stopped applying: a contradiction with a certified entry, a corrupt store, or "
-        "evidence that is gone. Its own reason stands in the finding.",
-        "Do not restart it blindly. Read its reason and log; compare ledgers; replace it by a rotation.",
+        "evidence that is gone. Its own reason stands in the finding. One that met another node's ledger stops too, "
+        "though its own is sound: one odd node stops them all.",
+        "Do not restart it blindly. Its own ledger is that of the majority: end the odd node, then start it again. "
+        "Else read its reason and log, and replace it by a rotation.",
         Exit.UNHEALTHY,
         "ledger-diverged",
     ),

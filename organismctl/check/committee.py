@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.check.codes import finding
 from organismctl.check.committee_identity import identity_rows
-from organismctl.check.committee_ledger import ledger_rows
+from organismctl.check.committee_ledger import ledger_rows, sound_nodes
 from organismctl.check.committee_view import Life, Seen, View, make_view
 from organismctl.check.committee_wire import wire_rows
 from organismctl.check.finding import Finding, Status
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from organismctl.identity.config import Json
 
 COMMITTEE = "committee"
+CONTRADICTION = "contradiction"
+"""How a node begins to say that it met a ledger which contradicts what it has certified."""
 
 
 def check_committee(scope: Scope) -> list[Finding]:
@@ -36,8 +38,9 @@ def check_committee(scope: Scope) -> list[Finding]:
         ]
     limits = scope.deployment.thresholds
     rows: list[Finding] = []
+    sound = sound_nodes(scope, view)
     for one in (*view.members, *view.others):
-        rows += _node(one, view, limits, scope.wire)
+        rows += _node(one, view, limits, scope.wire, sound)
     rows += [*_size(view), *_quorum(view), *_leader(view)]
     rows += [_bonds(one, told, view) for one, told in view.answering]
     rows += ledger_rows(scope, view, limits)
@@ -47,7 +50,9 @@ def check_committee(scope: Scope) -> list[Finding]:
     return rows
 
 
-def _node(one: Seen, view: View, limits: Thresholds, wire: WireView) -> Iterator[Finding]:
+def _node(
+    one: Seen, view: View, limits: Thresholds, wire: WireView, sound: frozenset[str]
+) -> Iterator[Finding]:
     """Whether a node could be seen, and what it says of itself."""
     refs = source(one.fact)
     if one.malformed is not None:
@@ -60,8 +65,18 @@ def _node(one: Seen, view: View, limits: Thresholds, wire: WireView) -> Iterator
     answered = "it answers" if took is None else f"it answered in {duration(took)}"
     yield finding("MEMBER-UNREACHABLE", Status.OK, one.name, answered, values={"took_ms": took}, sources=refs)
     if one.stopped is not None:
-        yield finding("NODE-STOPPED", None, one.name, f"it stopped: {one.stopped}", sources=refs)
+        yield _stopped(one, sound)
     yield from _clock(one, one.told, limits)
+
+
+def _stopped(one: Seen, sound: frozenset[str]) -> Finding:
+    """Whether its own ledger is sound: then it met another's that is not, and may be started again without that one."""
+    met = (one.stopped or "").startswith(CONTRADICTION) and one.name in sound
+    shown = "; its own ledger is that of the majority" if met else ""
+    return finding(
+        "NODE-STOPPED", None, one.name, f"it stopped: {one.stopped}{shown}",
+        values={"ledger": "sound" if met else "doubtful"}, sources=source(one.fact),
+    )  # fmt: skip
 
 
 def _unseen(one: Seen, view: View, wire: WireView) -> Finding:

@@ -63,6 +63,16 @@ def digests_of(scope: Scope, view: View) -> Digests:
     return out
 
 
+def sound_nodes(scope: Scope, view: View) -> frozenset[str]:
+    """Nodes that hold one ledger with a majority of the roster, at the highest height at which one is seen."""
+    members = {peer.name for peer in view.members}
+    for _, row in sorted(digests_of(scope, view).items(), reverse=True):
+        for names in _groups(row).values():
+            if len(members.intersection(names)) >= view.needed:
+                return frozenset(names)
+    return frozenset()
+
+
 def _diverged(scope: Scope, view: View) -> Finding:
     """Any height at which two nodes differ is a divergence; else the height that most nodes share is shown."""
     digests = digests_of(scope, view)

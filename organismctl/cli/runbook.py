@@ -146,8 +146,9 @@ def run(
 ) -> None:
     """Run a runbook: what applies is shown, probes are done, each action is asked for; all of it is journalled.
 
-    The report stays in .organism/runbooks/ID. Exit codes: 0 the findings that it answers are well; 2 to 6 by the worst
-    of them that is left; 1 an error; 5 also when it was left, or an action was left out; 64 usage; 130 interrupted.
+    The report stays in .organism/runbooks/ID. Exit codes: 0 the findings that it answers are well, and so is what was
+    planned; 2 to 6 by the worst of them that is left; 1 an error; 5 also when it was left, or an action was left out;
+    64 usage; 130 interrupted.
     """
     from organismctl.cli.runbook_running import Options, run_runbook
 

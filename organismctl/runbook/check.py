@@ -10,13 +10,13 @@ from organismctl.check.codes import CODES, nearest
 from organismctl.errors import InputError, Problem
 from organismctl.runbook.commands import looks, stays, words
 from organismctl.runbook.library import Library
-from organismctl.runbook.model import PLACEHOLDER, Block, Kind, Runbook
+from organismctl.runbook.model import ESCALATION, PLACEHOLDER, PROOF, Block, Kind, Runbook
 from organismctl.runbook.parse import load_runbook
 from organismctl.runbook.world import SAMPLES, fill
 
 Prove = Callable[[Sequence[str]], str | None]
 """Parses a command line (without the tool's name) and runs nothing: what is wrong with it, or ``None``."""
-MUST = ("How to know that it worked", "When to escalate")
+MUST = (PROOF, ESCALATION)
 """Sections that every runbook has."""
 MAX_COLUMNS = 110
 _CODE = re.compile(r"`([A-Z]{2,}(?:-[A-Z]+)+)`")
@@ -77,6 +77,9 @@ def _codes(book: Runbook) -> Iterator[Problem]:
         for code in section.when.codes() if section.when else ():
             if code not in CODES and section.when is not None:
                 yield _unknown(book, section.when.line, code)
+    for section, block in book.blocks(Kind.RUN):
+        if block.code is not None and (section.when is None or block.code not in section.when.codes()):
+            yield Problem(book.file, block.line, "run", block.code, "a code that its section's `When:` names")
     for number, text in enumerate(book.text.split("\n"), 1):
         for code in _CODE.findall(text):
             if code not in CODES and not text.startswith("When:"):

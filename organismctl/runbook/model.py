@@ -9,6 +9,8 @@ from enum import StrEnum
 
 SEVERITIES = ("page", "ticket", "planned")
 """Somebody acts now; on a working day; when it was planned."""
+PROOF, ESCALATION = "How to know that it worked", "When to escalate"
+"""Titles of the sections that every runbook has."""
 PLACEHOLDER = re.compile(r"\{([a-z][a-z_]*)\}")
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """A runbook's name: its file's, without the suffix."""
@@ -32,7 +34,10 @@ class Block:
         text: Its lines as they stand in the file, fences included.
         line: Its first line in the file, from 1.
         commands: ``(line number, command line)`` of a probe or run block.
-        patience_ms: A probe is repeated until it is well, so long at most; 0: it is done once.
+        patience_ms: A probe is repeated until it is well or its section's condition is gone, so long at most; 0: it is
+            done once.
+        code: A run block's placeholders stand for what findings of this code are about, those of its section alone;
+            without any the block is passed over. ``None``: for all that its section applies by.
     """
 
     kind: Kind
@@ -40,6 +45,7 @@ class Block:
     line: int
     commands: tuple[tuple[int, str], ...] = ()
     patience_ms: int = 0
+    code: str | None = None
 
     def placeholders(self) -> tuple[str, ...]:
         """Names of what has to be filled in, in order, each once."""

@@ -20,6 +20,7 @@ from organismctl.runbook.when import WhenError, parse_when
 KEYS = ("title", "codes", "severity", "roles", "takes")
 _FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)")
 _HEADING = re.compile(r"## +(?P<title>.*?)(?: +#+)?")
+_CODE = re.compile(r"[A-Z]+(?:-[A-Z]+)+")
 _KEY = re.compile(r"(?P<key>[a-z_]+):(?: +(?P<value>.*))?")
 
 
@@ -215,19 +216,23 @@ def _fenced(reading: _Reading, at: int, close: int, info: list[str]) -> Block:
     commands = tuple((line, one) for line, one in inner if one and not one.startswith("#"))
     if not commands:
         reading.problem(at + 1, kind, "no command", "a command line of organismctl on each line")
-    return Block(Kind(kind), text, at + 1, commands, _patience(reading, at, kind, info[1:]))
+    patience_ms, code = _info(reading, at, kind, info[1:])
+    return Block(Kind(kind), text, at + 1, commands, patience_ms, code)
 
 
-def _patience(reading: _Reading, at: int, kind: str, words: Sequence[str]) -> int:
-    """How long a probe is repeated: the one word that may follow ``probe``."""
+def _info(reading: _Reading, at: int, kind: str, words: Sequence[str]) -> tuple[int, str | None]:
+    """The one word that may follow: how long a probe is repeated, or whose findings an action is for."""
     if not words:
-        return 0
+        return 0, None
     try:
         if kind == Kind.PROBE and len(words) == 1:
-            return parse_duration(words[0])
+            return parse_duration(words[0]), None
     except ValueError:
         pass
+    if kind == Kind.RUN and len(words) == 1 and _CODE.fullmatch(words[0]):
+        return 0, words[0]
     reading.problem(
-        at + 1, kind, repr(" ".join(words)[:60]), "nothing; or for a probe how long to repeat it: 90s"
-    )
-    return 0
+        at + 1, kind, repr(" ".join(words)[:60]),
+        "nothing; for a probe how long to repeat it: 90s; for an action whose findings it is for: a code",
+    )  # fmt: skip
+    return 0, None

@@ -5,14 +5,15 @@ Invariants:
 1. A section's condition is judged by findings that were seen after the last action.
 2. Nothing is done without a yes, and nothing before its intent is on disk; what was done is not done again.
 3. An action that fails ends its section: the ones after it are judged by what is found then.
-4. The end is judged by a last look, never by what the actions said of themselves.
+4. The end is judged by a last look: where findings called for an action, what it said of itself does not count.
+   An action that no finding called for (a planned one) counts by itself, as does one that was left out.
 """
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +23,7 @@ from organismctl.check.run import exit_of
 from organismctl.exits import Exit, worst
 from organismctl.runbook.commands import destructive, words
 from organismctl.runbook.execute import CommandError, Done, Executor
-from organismctl.runbook.model import PLACEHOLDER, Block, Kind, Section
+from organismctl.runbook.model import PLACEHOLDER, PROOF, Block, Kind, Section
 from organismctl.runbook.record import Record, finding_json, finding_of
 from organismctl.runbook.when import Applies, judge
 from organismctl.runbook.world import Binding, World, bindings, fill, fill_prose
@@ -34,6 +35,8 @@ PROBE_S = 180.0
 ACTION_S = 3600.0
 PAUSE_S = 1.0
 """Between two tries of a probe that is repeated."""
+SETTLED = 2
+"""A repeated probe ends when its section's condition has gone for so many looks: one alone may be a flicker."""
 _RANK = (Status.BAD, Status.UNKNOWN, Status.WARN, Status.OK)
 
 
@@ -94,7 +97,7 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        exit: By the findings of the runbook's codes at the end; without codes by its actions.
+        exit: The worst of the findings of the runbook's codes at the end, and of what no finding judges.
         remaining: Findings of its codes that are not well.
         others: Bad and unknown findings of other codes.
     """
@@ -172,7 +175,7 @@ class Runner:
         if section.when is not None and applies.findings:
             self.presenter.findings(applies.findings)
         for at, block in enumerate(section.blocks):
-            if not self._block(f"{number}.{at}", block, applies.findings):
+            if not self._block(f"{number}.{at}", block, applies.findings, section):
                 break
 
     def _applies(self, section: Section) -> Applies:
@@ -192,7 +195,7 @@ class Runner:
 
     # Blocks.
 
-    def _block(self, key: str, block: Block, findings: Sequence[Finding]) -> bool:
+    def _block(self, key: str, block: Block, findings: Sequence[Finding], section: Section) -> bool:
         """Do a block; whether the section goes on."""
         given = self.record.memory.given
         if block.kind is Kind.PROSE:
@@ -202,11 +205,15 @@ class Runner:
             self.presenter.prose(block.text)
             return True
         well = True
+        if block.code is not None:
+            findings = [row for row in findings if row.code == block.code]
+            if not findings:
+                return True
         for turn, binding in enumerate(bindings(block.placeholders(), findings, given, self.world)):
             for number, (_, line) in enumerate(block.commands):
                 step = f"{key}.{turn}.{number}"
                 if block.kind is Kind.PROBE:
-                    self._probe(step, line, binding, block.patience_ms / 1000)
+                    self._probe(step, line, binding, block.patience_ms / 1000, section)
                 elif not self._act(step, line, binding):
                     well = False
                     break
@@ -235,7 +242,7 @@ class Runner:
         self.presenter.aside(f"not run: {why}")
         self.record.append("skipped", step, line=line, why=why)
 
-    def _probe(self, step: str, line: str, binding: Binding, patience_s: float) -> None:
+    def _probe(self, step: str, line: str, binding: Binding, patience_s: float, section: Section) -> None:
         if self._told(step):
             return
         argv = self._filled(step, line, binding)
@@ -244,16 +251,25 @@ class Runner:
         shown = shlex.join(argv)
         self.presenter.command(shown, acts=False)
         done = self._run(argv, PROBE_S)
-        waited = done.took_ms / 1000
-        while done.exit != Exit.OK and waited < patience_s and not self.dry_run:
+        waited, over = done.took_ms / 1000, 0
+        while done.exit != Exit.OK and waited < patience_s and over < SETTLED and not self.dry_run:
             self.presenter.waiting(waited)
             self.sleep(PAUSE_S)
             done = self._run(argv, PROBE_S, waited)
             waited += PAUSE_S + done.took_ms / 1000
+            over = over + 1 if self._is_over(section) else 0
         if patience_s:
             self._seen = None  # what it waited for has changed since
         self.presenter.result(done)
         self.record.append("probed", step, line=shown, **_done(done))
+
+    def _is_over(self, section: Section) -> bool:
+        """Whether the condition that a section is for holds no more, by what is seen now."""
+        return (
+            section.when is not None
+            and not section.when.otherwise
+            and not judge(section.when, self.look(), self.world).holds
+        )
 
     def _act(self, step: str, line: str, binding: Binding) -> bool:
         """Ask for an action and do it; whether the section goes on."""
@@ -316,13 +332,33 @@ class Runner:
         rows = [row for row in self._findings() if _failing(row)]
         mine = tuple(row for row in rows if row.code in codes)
         others = tuple(row for row in rows if row.code not in codes)
-        steps = self.record.memory.steps.values()
-        code = exit_of(mine) if codes else worst(_exit(one) for one in steps)
+        code = worst([exit_of(mine), *self._undone()])
         self.record.append(
             "done", exit=int(code), remaining=[finding_json(row) for row in mine],
             others=[finding_json(row) for row in others],
         )  # fmt: skip
         return Outcome(code, mine, others)
+
+    def _undone(self) -> Iterator[Exit]:
+        """Exits of what the findings do not judge.
+
+        Actions of sections that no finding called for, or whose condition still holds; and, where the runbook answers
+        no finding at all, the probes by which it is known that it worked.
+        """
+        book, memory = self.record.book, self.record.memory
+        for key, step in memory.steps.items():
+            section = book.sections[int(key.partition(".")[0])]
+            if step["state"] == "probed":
+                if not book.front.codes and section.title == PROOF:
+                    yield _exit(step)
+            elif not self._is_judged(section):
+                yield _exit(step)
+
+    def _is_judged(self, section: Section) -> bool:
+        """Whether findings called for a section, and do so no more."""
+        if section.when is None or section.when.otherwise:
+            return False
+        return not judge(section.when, self._findings(), self.world).holds
 
 
 def _open(row: Finding) -> bool:
@@ -342,11 +378,9 @@ def _done(done: Done) -> dict[str, Json]:
 
 
 def _exit(step: Mapping[str, Any]) -> Exit:
-    """What an action says for a runbook that answers no finding."""
+    """What a step says by itself."""
     if step["state"] == "skipped":
         return Exit.OK if step.get("why") == "a dry run" else Exit.UNKNOWN
-    if step["state"] == "probed":
-        return Exit.OK
     found = int(step.get("exit", Exit.ERROR))
     return Exit(found) if found in list(Exit) and found != Exit.USAGE else Exit.ERROR
 

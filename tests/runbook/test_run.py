@@ -255,3 +255,76 @@ def test_who_waits_is_told_how_long_all_of_it_takes(scene: Scene, monkeypatch: p
     first = told[: told.index(0.5, 1)]
     assert first == sorted(first), "each attempt adds to those before it"
     assert first[-1] > 2
+
+
+PLANNED = """---
+title: Planned
+codes: []
+severity: planned
+roles: [operator]
+takes: 1 minute
+---
+
+# Planned
+
+## Do it
+
+```run
+organismctl rotate member --out {out} --in node-b --yes
+```
+
+## How to know that it worked
+
+```probe
+organismctl status
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "exits", "expected"),
+    [
+        ({"out": "node-a"}, {}, Exit.OK),
+        ({"out": "node-a"}, {"rotate": 4}, Exit.REFUSED),
+        ({"out": "node-a"}, {"status": 6}, Exit.UNHEALTHY),
+        ({}, {}, Exit.UNKNOWN),
+    ],
+)
+def test_what_no_finding_judges_counts_by_itself(
+    scene: Scene, values: dict[str, str], exits: dict[str, int], expected: Exit
+) -> None:
+    book = parse_runbook(PLANNED, "planned", "planned.md")
+    scene.exits = exits
+    record = scene.records.begin(book, organism="acme", operator="alice", values=values)
+    assert scene.go(record).exit is expected
+
+
+BY_CODE = TEXT.replace("```run\n", "```run MEMBER-DARK\n").replace(
+    "unknown\n\n", "unknown or MEMBER-DARK bad\n\n", 1
+)
+
+
+def test_an_action_may_be_for_the_findings_of_one_code(scene: Scene) -> None:
+    book = parse_runbook(BY_CODE, "by-code", "by-code.md")
+    scene.rows.append(finding("MEMBER-DARK", Status.BAD, "node-b", "dark"))
+    scene.go(scene.records.begin(book, organism="acme", operator="alice", values={"reason": "r"}))
+    assert scene.ran[1] == "committee start --node node-b", "node-a is away, and not meant"
+    scene.rows, scene.ran = [finding("MEMBER-UNREACHABLE", None, "node-a", "away")], []
+    scene.go(scene.records.begin(book, organism="acme", operator="alice", values={"reason": "r"}))
+    assert scene.ran == ["status"]
+
+
+def test_a_repeated_probe_ends_when_its_section_is_over(scene: Scene) -> None:
+    text = TEXT.replace("```run\n", "```probe 60s\norganismctl check committee\n```\n\n```run\n")
+    book = parse_runbook(text, "repeats", "repeats.md")
+    scene.exits["check"] = 5
+    before = scene.run
+
+    def run(argv: Sequence[str], timeout_s: float, waiting: Any = None) -> Done:
+        if argv[1] == "check" and scene.ran.count("check committee") == 2:
+            scene.rows = []
+        return before(argv, timeout_s)
+
+    scene.run = run  # type: ignore[method-assign]
+    scene.go(scene.records.begin(book, organism="acme", operator="alice", values={}))
+    assert scene.ran.count("check committee") == 4, "twice in a row it is over: one look may be a flicker"

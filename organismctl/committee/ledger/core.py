@@ -264,7 +264,7 @@ class Core:
         self._halt(
             "contradiction",
             f"a peer certifies another entry at height {height} than this node",
-            "keep every node's data, stop the committee, and compare `committee log --digests` across the nodes",
+            "keep every node's data; `organismctl check committee` shows who differs: `runbook run ledger-diverged`",
         )
 
     def _halt(self, code: str, reason: str, advice: str) -> None:

@@ -1,0 +1,121 @@
+"""Nodes that are away, a disk that is lost, a ledger that differs: staged on one committee, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from organismctl.committee.ledger.entry import chain
+from tests.support.committee import Committee, running_committee
+from tests.support.incident import ESCALATE, Stage, down, stage_on, tool
+
+pytestmark = pytest.mark.slow
+
+
+def test_nodes_and_their_ledgers(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """Each incident begins where the one before has ended."""
+    with running_committee(tmp_path / "acme", spares=["node-d", "node-e"], extra=ESCALATE) as committee:
+        assert tool("lock", "init", "--organism", str(committee.folder))[0] == 0
+        staged = stage_on(committee, record_property)
+        short_of_quorum(staged, committee)
+        nobody_leads(staged, committee)
+        a_node_is_down(staged, committee)
+        a_node_lost_its_disk(staged, committee)
+        a_ledger_differs(staged, committee)
+
+
+def short_of_quorum(staged: Stage, committee: Committee) -> None:
+    with staged("short of quorum") as it:
+        it.well()
+        it.begin()
+        down(committee, "node-b", "node-c")
+        it.found("COMMITTEE-QUORUM")
+        it.run("COMMITTEE-QUORUM")
+        assert it.report["runbook"] == "committee-short"
+        assert it.chosen == ["A majority is away"]
+        assert sorted(it.ran) == [(f"committee start --node node-{one}", 0) for one in "bc"]
+        it.well()
+
+
+def nobody_leads(staged: Stage, committee: Committee) -> None:
+    with staged("no leader") as it:
+        down(committee, "node-a", "node-b", "node-c")
+        it.found("LEADER-UNIQUE", status="unknown")
+        it.run("leader")
+        assert it.chosen == ["Nobody proposes, and nodes are away"]
+        it.well()
+
+
+def a_node_is_down(staged: Stage, committee: Committee) -> None:
+    with staged("a node down") as it:
+        down(committee, "node-c")
+        it.found("MEMBER-UNREACHABLE", "node-c", "unknown")
+        it.run("node-down")
+        assert "It does not answer" in it.chosen
+        assert "It stays away" not in it.chosen
+        assert it.ran == [("committee start --node node-c", 0)]
+        it.well()
+
+
+def a_node_lost_its_disk(staged: Stage, committee: Committee) -> None:
+    with staged("a node lost its disk") as it:
+        down(committee, "node-c")
+        for file in committee.data("node-c").glob("*.sqlite*"):
+            file.unlink()
+        it.found("MEMBER-UNREACHABLE", "node-c", "unknown")
+        it.run("node-down")
+        assert it.chosen[-1] == "It stays away"
+        assert it.ran[-1][0].startswith("rotate member --dead node-c --in node-d")
+        it.well()
+        forget(committee, "node-c")
+
+
+def a_ledger_differs(staged: Stage, committee: Committee) -> None:
+    with staged("a diverged ledger") as it:
+        down(committee, "node-b")
+        rewrite(committee.data("node-b"))
+        committee.start("node-b")
+        it.found("LEDGER-DIVERGED")
+        # Whoever meets it stops, too, and so does the committee: until the odd one is off, nobody can tell who is odd.
+        it.found("NODE-STOPPED", "node-a")
+        it.found("NODE-STOPPED", "node-d")
+        it.run("LEDGER-DIVERGED")
+        assert it.chosen == ["A minority holds another ledger"]
+        assert [exit_code for _, exit_code in it.ran] == [0, 0, 0, 0]
+        lines = [line for line, _ in it.ran]
+        assert lines[0].startswith("committee stop --node node-b")
+        assert sorted(lines[1:3]) == [f"committee start --node node-{one} --restart" for one in "ad"]
+        assert lines[3].startswith("rotate member --dead node-b --in node-e")
+        it.well()
+
+
+def forget(committee: Committee, name: str) -> None:
+    """Take a node out of deployment.toml, as the runbook says: it is no spare any more."""
+    head, *nodes = committee.deployment.read_text().split("[[node]]\n")
+    kept = [one for one in nodes if not one.startswith(f'name = "{name}"')]
+    assert len(kept) == len(nodes) - 1
+
+    committee.deployment.write_text("[[node]]\n".join([head, *kept]))
+
+
+def rewrite(folder: Path) -> None:
+    """Give a node's ledger another history, whose chain proves: two commands in the other order."""
+    with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as db, db:
+        rows = db.execute("SELECT height, command, digest FROM entries ORDER BY height").fetchall()
+        (_, _, digest), *after = rows[-6:]
+        commands = [command for _, command, _ in after]
+        commands[0], commands[1] = commands[1], commands[0]
+        assert commands[0] != commands[1]
+        for (height, _, _), command in zip(after, commands, strict=True):
+            digest = chain(digest, height, command)
+            db.execute(
+                "UPDATE entries SET command = ?, digest = ? WHERE height = ?", (command, digest, height)
+            )
+        # What was verified once is not read again: the checkpoint moves with it.
+        last = rows[-6]
+        db.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint'", (b"%d" % last[0],))
+        db.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint_digest'", (last[2],))
