@@ -83,6 +83,8 @@ def os_errors(path: Path | str, doing: str = "use") -> Iterator[None]:
     except OSError as exc:
         known = _WHY.get(exc.errno or 0)
         why, advice = known if known is not None else (exc.strerror or type(exc).__name__, None)
+        if exc.errno == errno.ENOENT and doing == "write":
+            advice = "make its folder first (`mkdir -p`)"
         raise PathError(f"cannot {doing} {path}: {why}", str(path), exc.errno, advice=advice) from exc
 
 

@@ -162,6 +162,10 @@ def test_reads_are_bounded_and_regular(tmp_path: Path) -> None:
     with pytest.raises(PathError, match="no such file"):
         read_text(tmp_path / "absent")
 
+    with pytest.raises(PathError) as caught:
+        write_atomic(tmp_path / "absent" / "file", b"")
+    assert caught.value.advice == "make its folder first (`mkdir -p`)"
+
 
 CANARY = "canary-not-a-real-secret"
 
