@@ -185,8 +185,8 @@ def site_of(
 
 
 def placed(deployment: Deployment, *, encrypted: bool) -> tuple[Placed, ...]:
-    """The nodes that this host can run: those whose data and key are known here."""
-    return tuple(
+    """The nodes that this host can run: those whose data or key is here; all that are named where none is yet."""
+    named = tuple(
         Placed(
             node.name,
             _normal(deployment.resolve(node.data)),
@@ -196,6 +196,10 @@ def placed(deployment: Deployment, *, encrypted: bool) -> tuple[Placed, ...]:
         for node in deployment.nodes
         if node.data and node.url and (node.key or encrypted)
     )
+    here = [
+        one for one in named if Path(one.data).exists() or (one.key is not None and Path(one.key).exists())
+    ]
+    return tuple(here) or named
 
 
 def local_only(deployment: Deployment) -> bool:

@@ -227,6 +227,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ):
         assert run(["export", "systemd", *on, *wrong]) == 64
         assert says in capsys.readouterr().err
+    # A file that names every host's nodes: only those of this one are written.
+    (committee.folder / "secrets" / "node-b.key").unlink()
+    committee.data("node-b").rename(tmp_path / "elsewhere")
+    assert run(["export", "systemd", *on, "--only", "node"]) == 0
+    assert "node-b" not in capsys.readouterr().err
     text = committee.deployment.read_text()
     committee.deployment.write_text(text.replace('data = "nodes/', '# data = "nodes/'))
     assert run(["export", "systemd", *on, "--only", "node"]) == 64
