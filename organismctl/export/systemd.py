@@ -9,10 +9,12 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from organismctl.committee.node.relay import bound
 from organismctl.errors import UsageError
 from organismctl.export import systemd_check, systemd_node, systemd_resident
 from organismctl.export.systemd_node import Nodes, Placed
 from organismctl.export.unit import INSTANCE, Site
+from organismctl.exporter.server import Address
 from organismctl.files.credentials import KEYS, OBSERVER_KEY, PREFIX
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def made(site: Site, deployment: Deployment, asked: Asked) -> Made:
     bind = asked.bind or (relay_bind(deployment) if asked.only else relay_here(deployment))
     for kind in _kinds(asked.only, nodes=bool(nodes), relay=bind is not None):
         if kind == "relay" and bind is not None:
-            units.files |= systemd_resident.relay(site, bind, local=loopback(_host(bind)))
+            units.files |= systemd_resident.relay(site, bind, local=loopback(bound(bind)[0]))
             units.starts.append(systemd_resident.relay_unit(site))
         elif kind == "node":
             group = Nodes(site, nodes, asked.tls_cert, asked.tls_key, tuple(units.starts))
@@ -82,7 +84,7 @@ def made(site: Site, deployment: Deployment, asked: Asked) -> Made:
             units.starts += [group.unit(node.name) for node in nodes if node.name not in spares]
             units.hints += _executors(deployment, group)
         elif kind == "exporter":
-            local = loopback(_host(asked.listen))
+            local = Address.parse(asked.listen).loopback
             units.files |= systemd_resident.exporter(site, asked.listen, local=local)
             units.starts.append(systemd_resident.exporter_unit(site))
         else:

@@ -37,6 +37,7 @@ _HARDENING = (
     "AmbientCapabilities=",
     "ProtectSystem=strict",
     "PrivateTmp=yes",
+    "PrivateMounts=yes",
     "PrivateDevices=yes",
     "DevicePolicy=closed",
     "PrivateIPC=yes",

@@ -36,8 +36,8 @@ _ELSEWHERE = (
 )
 
 _APPLIED = (
-    "User ProtectSystem ProtectHome ReadWritePaths StateDirectory ProcSubset ProtectProc PrivateDevices PrivateIPC "
-    "PrivateUsers ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules "
+    "User ProtectSystem ProtectHome ReadWritePaths StateDirectory ProcSubset ProtectProc PrivateDevices PrivateMounts "
+    "PrivateIPC PrivateUsers ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules "
     "ProtectKernelTunables CapabilityBoundingSet NoNewPrivileges RestrictAddressFamilies RestrictNamespaces "
     "RestrictRealtime RestrictSUIDSGID LockPersonality MemoryDenyWriteExecute SystemCallArchitectures "
     "SystemCallFilter SystemCallErrorNumber LimitNOFILE LimitCORE UMask"
