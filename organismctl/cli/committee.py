@@ -86,7 +86,7 @@ def serve(
 
     chosen = None if carrier is None else carrier.value
     listen = Listen(bind, tls_cert and tls_cert.absolute(), _tls_key(tls_cert, tls_key), chosen)
-    _log()
+    _log(detach)
     if not detach:
         run(deployment, node, listen, manager=Manager(os.environ))
         return
@@ -241,7 +241,7 @@ def relay(
         return
     bound(bind)
     prepare(data)
-    _log()
+    _log(detach)
     if not detach:
         run_relay(data, bind, manager=Manager(os.environ))
         return
@@ -273,13 +273,17 @@ def _folder(deployment: Path, name: str) -> Path:
     return needed(loaded, find_node(loaded, name).data, f"the data of node {name}")
 
 
-def _log() -> None:
-    """Narration of a node goes to standard error, which is its log in the background."""
+def _log(detach: bool) -> None:
+    """Narration of a node goes to standard error, which is its log in the background, or a service's journal."""
     import logging
+    import os
     import sys
 
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    from organismctl.committee.node.manager import JournalFormatter, in_journal
+
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JournalFormatter() if not detach and in_journal(os.environ) else plain)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("uvicorn", "httpx2", "httpcore2"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

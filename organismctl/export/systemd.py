@@ -9,10 +9,12 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from organismctl.committee.node.relay import bound
 from organismctl.errors import UsageError
 from organismctl.export import systemd_check, systemd_node, systemd_resident
 from organismctl.export.systemd_node import Nodes, Placed
 from organismctl.export.unit import INSTANCE, Site
+from organismctl.exporter.server import Address
 from organismctl.files.credentials import KEYS, OBSERVER_KEY, PREFIX
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def made(site: Site, deployment: Deployment, asked: Asked) -> Made:
     bind = asked.bind or (relay_bind(deployment) if asked.only else relay_here(deployment))
     for kind in _kinds(asked.only, nodes=bool(nodes), relay=bind is not None):
         if kind == "relay" and bind is not None:
-            units.files |= systemd_resident.relay(site, bind, local=loopback(_host(bind)))
+            units.files |= systemd_resident.relay(site, bind, local=loopback(bound(bind)[0]))
             units.starts.append(systemd_resident.relay_unit(site))
         elif kind == "node":
             group = Nodes(site, nodes, asked.tls_cert, asked.tls_key, tuple(units.starts))
@@ -82,7 +84,7 @@ def made(site: Site, deployment: Deployment, asked: Asked) -> Made:
             units.starts += [group.unit(node.name) for node in nodes if node.name not in spares]
             units.hints += _executors(deployment, group)
         elif kind == "exporter":
-            local = loopback(_host(asked.listen))
+            local = Address.parse(asked.listen).loopback
             units.files |= systemd_resident.exporter(site, asked.listen, local=local)
             units.starts.append(systemd_resident.exporter_unit(site))
         else:
@@ -185,8 +187,8 @@ def site_of(
 
 
 def placed(deployment: Deployment, *, encrypted: bool) -> tuple[Placed, ...]:
-    """The nodes that this host can run: those whose data and key are known here."""
-    return tuple(
+    """The nodes that this host can run: those whose data or key is here; all that are named where none is yet."""
+    named = tuple(
         Placed(
             node.name,
             _normal(deployment.resolve(node.data)),
@@ -196,6 +198,10 @@ def placed(deployment: Deployment, *, encrypted: bool) -> tuple[Placed, ...]:
         for node in deployment.nodes
         if node.data and node.url and (node.key or encrypted)
     )
+    here = [
+        one for one in named if Path(one.data).exists() or (one.key is not None and Path(one.key).exists())
+    ]
+    return tuple(here) or named
 
 
 def local_only(deployment: Deployment) -> bool:

@@ -76,7 +76,7 @@ def _service(timed: Timed) -> str:
         # The node exporter reads there as well, so the file is for everybody; it holds no secret.
         f"# {plain(site.user)} must be able to write to the folder of -o, and the node exporter to read there.",
         f"Description=Check {plain(site.organism)} into the textfile collector",
-        "Documentation=https://github.com/organismctl/organismctl/blob/main/docs/units.md",
+        "Documentation=https://github.com/organismctl/organismctl/blob/main/docs/how-to/run-under-systemd.md",
         "Wants=network-online.target",
         "After=network-online.target",
     ]

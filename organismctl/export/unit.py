@@ -1,6 +1,6 @@
 """What every unit of ours has in common: who runs it, what it may not do, and how text is written into a unit file.
 
-``docs/units.md`` says what each line of the hardening costs. Nothing here is a wish: a unit that the tool writes passes
+``docs/how-to/run-under-systemd.md`` says what each line of the hardening costs. A unit that the tool writes passes
 ``systemd-analyze verify`` without a word, and ``systemd-analyze security`` at 2.0 or less.
 """
 
@@ -37,6 +37,7 @@ _HARDENING = (
     "AmbientCapabilities=",
     "ProtectSystem=strict",
     "PrivateTmp=yes",
+    "PrivateMounts=yes",
     "PrivateDevices=yes",
     "DevicePolicy=closed",
     "PrivateIPC=yes",
@@ -196,7 +197,7 @@ def head(description: str, after: Sequence[str] = ()) -> list[str]:
     """
     return [
         f"Description={_instance(plain(description))}",
-        "Documentation=https://github.com/organismctl/organismctl/blob/main/docs/units.md",
+        "Documentation=https://github.com/organismctl/organismctl/blob/main/docs/how-to/run-under-systemd.md",
         "Wants=network-online.target",
         f"After={' '.join(['network-online.target', 'time-sync.target', *after])}",
         f"StartLimitIntervalSec={WITHIN_S}s",

@@ -42,6 +42,10 @@ NOT_RUN = {
         "docs/how-to/run-on-mosaik.md",
         "it needs the engine, which is built where cargo is; the tests of the mosaik carrier run the same",
     ),
+    (
+        "docs/how-to/run-under-systemd.md",
+        "it needs systemd as process 1; the tests of export run each unit's own line under what it takes away",
+    ),
     (TUTORIAL, "this clone is where the test runs"),
 }  # fmt: skip
 """What is shown and not run, and why."""

@@ -223,10 +223,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for wrong, says in (
         (["--only", "nodes"], "one of relay, node, exporter, check"),
         (["--only", "relay"], "--bind HOST:PORT"),
+        (["--only", "relay", "--bind", "nowhere"], "--bind nowhere"),
         (["--tls-cert", "x.pem"], "--tls-cert and --tls-key go together"),
     ):
         assert run(["export", "systemd", *on, *wrong]) == 64
         assert says in capsys.readouterr().err
+    assert run(["export", "systemd", *on, "--only", "exporter", "--listen", "nowhere"]) == 1
+    assert "HOST:PORT" in capsys.readouterr().err
+    # A file that names every host's nodes: only those of this one are written.
+    (committee.folder / "secrets" / "node-b.key").unlink()
+    committee.data("node-b").rename(tmp_path / "elsewhere")
+    assert run(["export", "systemd", *on, "--only", "node"]) == 0
+    assert "node-b" not in capsys.readouterr().err
     text = committee.deployment.read_text()
     committee.deployment.write_text(text.replace('data = "nodes/', '# data = "nodes/'))
     assert run(["export", "systemd", *on, "--only", "node"]) == 64

@@ -2,9 +2,9 @@
 
 ``python -m tests.support.sandbox UNIT INSTANCE``: applies the hardening lines of a service file to itself with the
 same means of the kernel (mounts, namespaces, no capability, seccomp with systemd's own syscall groups), and becomes
-the command. A line that it does not know is an error, so that no new one goes untested. Not done here: the user (it
-stays root, without one capability), IPAddressDeny and DevicePolicy (BPF programs on a cgroup), timeouts and restarts,
-PrivateTmp (the test's own files are below /tmp), RemoveIPC and KeyringMode (at the end).
+the command. A line that it does not know is an error, so that no new one goes untested. The user is one by a user
+namespace, in which root's files are his. Not done here: IPAddressDeny and DevicePolicy (BPF programs on a cgroup),
+timeouts and restarts, PrivateTmp (the test's own files are below /tmp), RemoveIPC and KeyringMode (at the end).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import pwd
 import resource
 import shlex
 import socket
@@ -26,16 +27,17 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _BIND, _REC, _PRIVATE, _RDONLY = 4096, 16384, 1 << 18, 1
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER = 0x00020000, 0x04000000, 0x08000000, 0x10000000
 _NAMESPACES = 0x7E020000
+_CAPBSET_DROP, _NO_NEW_PRIVS = 24, 38
 _MOUNT_SETATTR, _RECURSIVE, _FDCWD = 442, 0x8000, -100
 _ELSEWHERE = (
-    "Type NotifyAccess User ExecStart Restart RestartSec RestartPreventExitStatus WatchdogSec TimeoutStartSec "
+    "Type NotifyAccess ExecStart Restart RestartSec RestartPreventExitStatus WatchdogSec TimeoutStartSec "
     "TimeoutStopSec Environment SyslogIdentifier LogExtraFields LoadCredential PrivateTmp DevicePolicy RemoveIPC "
     "KeyringMode IPAddressDeny IPAddressAllow AmbientCapabilities SuccessExitStatus StateDirectoryMode"
 )
 
 _APPLIED = (
-    "ProtectSystem ProtectHome ReadWritePaths StateDirectory ProcSubset ProtectProc PrivateDevices PrivateIPC "
-    "PrivateUsers ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules "
+    "User ProtectSystem ProtectHome ReadWritePaths StateDirectory ProcSubset ProtectProc PrivateDevices PrivateMounts "
+    "PrivateIPC PrivateUsers ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules "
     "ProtectKernelTunables CapabilityBoundingSet NoNewPrivileges RestrictAddressFamilies RestrictNamespaces "
     "RestrictRealtime RestrictSUIDSGID LockPersonality MemoryDenyWriteExecute SystemCallArchitectures "
     "SystemCallFilter SystemCallErrorNumber LimitNOFILE LimitCORE UMask"
@@ -113,25 +115,22 @@ def _filesystem(lines: list[tuple[str, str]]) -> None:
             assert value == "yes", name  # what they protect is read-only, or not in this /proc at all
 
 
-def _credentials_of_process(lines: list[tuple[str, str]]) -> None:
-    """PrivateUsers, CapabilityBoundingSet=, NoNewPrivileges."""
+def _rights(lines: list[tuple[str, str]]) -> None:
+    """User, PrivateUsers, CapabilityBoundingSet=, NoNewPrivileges; the test's files are that user's as it sees them."""
     given = dict(lines)
     assert (given["PrivateUsers"], given["CapabilityBoundingSet"], given["NoNewPrivileges"]) == (
         "yes",
         "",
         "yes",
     )
+    user = pwd.getpwnam(given["User"]).pw_uid
     _must(_LIBC.unshare(_NEWUSER))
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text("0 0 1")
-    Path("/proc/self/gid_map").write_text("0 0 1")
-    for number in range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1 if _whole_proc() else 41):
-        _LIBC.prctl(24, number, 0, 0, 0)
-    _must(_LIBC.prctl(38, 1, 0, 0, 0))
-
-
-def _whole_proc() -> bool:
-    return Path("/proc/sys").is_dir()
+    Path("/proc/self/uid_map").write_text(f"{user} 0 1")
+    Path("/proc/self/gid_map").write_text(f"{user} 0 1")
+    for number in range(64):
+        _LIBC.prctl(_CAPBSET_DROP, number, 0, 0, 0)
+    _must(_LIBC.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 class _Compare(ctypes.Structure):
@@ -244,7 +243,7 @@ def main(unit: Path, instance: str) -> None:
     argv = command(lines)
     os.chdir("/")
     _filesystem(lines)
-    _credentials_of_process(lines)
+    _rights(lines)
     load()
     os.execve(argv[0], argv, env)
 

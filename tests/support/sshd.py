@@ -82,8 +82,8 @@ def prepared(folder: Path, path: str) -> Server:
 def running(server: Server) -> Iterator[Server]:
     """sshd runs; its sessions' processes are theirs."""
     words = [str(SSHD), "-D", "-e", "-f", str(server.folder / "sshd_config")]
-    if os.geteuid() == 0:
-        # As root it wants an empty folder below /run, which this machine may not have: it has a /run of its own.
+    if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
+        # As root it wants an empty folder below /run, which is not here: it gets a /run of its own.
         inner = 'mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 755 /run/sshd && exec "$@"'
         words = ["unshare", "--mount", "sh", "-c", inner, "sh", *words]
     with (server.folder / "log").open("wb") as log:

@@ -9,16 +9,19 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 STATUS_LIMIT = 300
 PATIENCE_S = 1.0
 """How long a message that must arrive may wait for room."""
 SHARE = 4
 """Beats within one period of the watchdog: three may be late before the manager acts."""
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_DEBUG = 7
 IDLE_S = 5.0
 """How often a status is looked at where nobody asks for beats."""
 
@@ -82,3 +85,27 @@ class Manager:
             out.sendto(message.encode(), self._address)
             return True
         return False
+
+
+class JournalFormatter(logging.Formatter):
+    """Lines as the journal takes them from a service's standard error: each begins with its priority, sd-daemon(3).
+
+    It keeps the time and the unit by itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See :class:`logging.Formatter`; a traceback's lines have the priority of their message."""
+        level = next((one for least, one in _PRIORITIES if record.levelno >= least), _DEBUG)
+        return "\n".join(f"<{level}>{line}" for line in super().format(record).split("\n"))
+
+
+def in_journal(environ: Mapping[str, str], descriptor: int = 2) -> bool:
+    """Whether what is written there goes to the journal: the manager names that very stream."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from organismctl.committee.node.manager import Manager
+from organismctl.committee.node.manager import JournalFormatter, Manager, in_journal
 from organismctl.committee.node.relay import answers
 from organismctl.committee.node.serve import moved
 from tests.support.committee import SERVE, free_ports, make_committee
@@ -104,10 +105,29 @@ def told_of_a_life(heard: Listening, process: subprocess.Popen[bytes]) -> None:
     assert heard.told.count("READY=1") == 1
 
 
+def test_lines_have_the_priority_that_the_journal_files_them_by(tmp_path: Path) -> None:
+    def line(level: int, message: str, exc: BaseException | None = None) -> str:
+        info = None if exc is None else (type(exc), exc, None)
+        return JournalFormatter().format(logging.LogRecord("ledger", level, "", 0, message, None, info))
+
+    assert line(logging.INFO, "it leads") == "<6>ledger: it leads"
+    assert line(logging.WARNING, "late") == "<4>ledger: late"
+    assert line(logging.DEBUG, "x") == "<7>ledger: x"
+    assert line(logging.ERROR, "stopped", ValueError("why")) == "<3>ledger: stopped\n<3>ValueError: why"
+    with (tmp_path / "stream").open("wb") as stream:
+        found = os.fstat(stream.fileno())
+        named = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        assert in_journal(named, stream.fileno())
+        assert not in_journal(named, 0)
+        assert not in_journal({}, stream.fileno())
+
+
 @both_carriers
 def test_a_node_tells_its_manager(tmp_path: Path, carrier: str) -> None:
     committee = make_committee(tmp_path / "acme", names=["node-a"], carrier=carrier)
     with listening(tmp_path, 1.0, abstract=True) as heard, (tmp_path / "log").open("wb") as log:
+        stream = os.fstat(log.fileno())
+        heard.environ["JOURNAL_STREAM"] = f"{stream.st_dev}:{stream.st_ino}"
         committee.start_relay()
         process = subprocess.Popen(
             [*SERVE, "--node", "node-a", "--deployment", str(committee.deployment)],
@@ -120,6 +140,9 @@ def test_a_node_tells_its_manager(tmp_path: Path, carrier: str) -> None:
             line = heard.wait("STATUS=proposer, leader node-a, epoch ")
             assert line.endswith("; 0 of 0 peers bonded")
             told_of_a_life(heard, process)
+            assert (
+                "<6>organismctl.committee.node.serve: node node-a answers" in (tmp_path / "log").read_text()
+            )
         finally:
             committee.close()
 
