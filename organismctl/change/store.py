@@ -41,6 +41,11 @@ class Change:
     faults: tuple[str, ...] = ()
 
     @property
+    def under_way(self) -> bool:
+        """Whether it is neither planned, nor done, nor aborted."""
+        return not self.view.state.final and self.view.state is not State.PLANNED
+
+    @property
     def local(self) -> Copy | None:
         """This machine's copy, when there is one."""
         return next((copy for copy in self.copies if copy.origin == LOCAL), None)
@@ -186,15 +191,16 @@ class Store:
 
     def unfinished(self) -> list[Change]:
         """Every change that is neither done nor aborted, here or anywhere in reach."""
+        return [change for change in self.readable() if change.under_way]
+
+    def readable(self) -> list[Change]:
+        """Every change that can be read, here or anywhere in reach; of the others it is said why not."""
         changes = []
         for change in self.ids():
             try:
-                loaded = self.load(change, deep=False)
+                changes.append(self.load(change, deep=False))
             except OrganismError as exc:
                 self.say(f"change {change} cannot be read: {exc.message}")
-                continue
-            if not loaded.view.state.final and loaded.view.state is not State.PLANNED:
-                changes.append(loaded)
         return changes
 
     def _local(self, change: str, faults: list[str]) -> Copy | None:

@@ -53,20 +53,28 @@ def judged(
 
 
 def changes_under_way(subject: Subject, say: Callable[[str], None] | None = None) -> list[ChangeLine]:
-    """Changes under way that this machine knows; others are known by the lease that nodes report."""
+    """Changes under way that this machine knows; others are known by the lease that nodes report.
+
+    A retirement that is done stays among them: it is the organism's last word, and when its nodes are gone nobody else
+    tells of it.
+    """
     if subject.deployment is None:
         return []
     folder = subject.deployment.resolve(subject.deployment.state) / "changes"
     if not folder.is_dir():
         return []
+    from organismctl.change.state import State
     from organismctl.change.store import Store
     from organismctl.cli.output import say as aloud
     from organismctl.report.status import ChangeLine
 
-    return [
-        ChangeLine(one.id, one.view.state.value, one.view.plan.what, one.view.waits_for)
-        for one in Store(folder, say=say or aloud).unfinished()
+    known = Store(folder, say=say or aloud).readable()
+    told = [
+        one
+        for one in known
+        if one.under_way or (one.view.plan.procedure == "retire" and one.view.state is State.DONE)
     ]
+    return [ChangeLine(one.id, one.view.state.value, one.view.plan.what, one.view.waits_for) for one in told]
 
 
 def seen(

@@ -2,7 +2,8 @@
 
 A fence of language ``sh`` is a script that ends with 0. A fence of language ``console`` holds commands after ``$ ``
 (``> `` goes on with one) and what they print; ``[exit 2]`` says what one exits with, ``[…]`` stands for lines left
-out. A comment ``<!-- not run: REASON -->`` before a fence says why its commands are not run.
+out. A comment ``<!-- not run: REASON -->`` before a fence says why its commands are not run. A document that says
+``<!-- run where the engine is -->`` needs real mosaik.
 """
 
 from __future__ import annotations

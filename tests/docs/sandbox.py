@@ -22,7 +22,7 @@ from tests.docs.markdown import LEFT_OUT, Command, Fence, fences
 
 PATIENCE_S = 90.0
 WIDTH = "100"
-_EXPORTER = 9560
+_EXPORTER, _RELAY = 9560, 3340
 
 
 def _first_port() -> int:
@@ -31,7 +31,7 @@ def _first_port() -> int:
     start = (os.getpid() + (int(worker) if worker.isdigit() else 0)) % 20
     for number in range(20):
         first = 3000 + 300 * ((start + number) % 20)
-        if all(_free(first + offset) for offset in (0, 1, 2, 3, 100, 200, 260)):
+        if all(_free(first + offset) for offset in (0, 1, 2, 3, 100, 200, 260, 270)):
             return first
     raise AssertionError("no ports are free")
 
@@ -144,7 +144,13 @@ class Sandbox:
         text = re.sub(
             r"(organismctl exporter)(?! --help)", rf"\1 --listen 127.0.0.1:{self._first + 260}", text
         )
-        text = text.replace(str(_EXPORTER), str(self._first + 260))
+        text = re.sub(
+            r"(organismctl committee relay --detach)", rf"\1 --bind 127.0.0.1:{self._first + 270}", text
+        )
+        text = text.replace(str(_EXPORTER), str(self._first + 260)).replace(
+            str(_RELAY), str(self._first + 270)
+        )
+        text = re.sub(r"\b71(1[1-3])\b", lambda at: str(self._first + int(at[1]) - 1), text)
         return re.sub(
             r"\b7([123])0([1-4])\b",
             lambda at: str(self._first + 100 * (int(at[1]) - 1) + int(at[2]) - 1),
