@@ -54,7 +54,7 @@ def config(organism: str, receivers: Receivers) -> str:
     page, ticket = f"{organism} page", f"{organism} ticket"
     head = (
         f"Routes of {organism}'s alerts. Made by `organismctl export alertmanager`; `amtool check-config FILE` proves "
-        "it.\nEach alert carries the annotations runbook and command."
+        "it.\nEach alert carries the annotations command, which shows it, and next, which mends it."
     )
     mine = [f"organism={quoted(organism)}"]
     return to_yaml(

@@ -6,6 +6,7 @@ Numbers (thresholds, deadlines) are those of deployment.toml at the time of the 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ class Subject:
     Attributes:
         organism: The organism's name.
         deployment: Thresholds and carrier.
-        context: What ``--organism`` has to say for it, or ``None``: nothing.
+        context: The name by which commands ask for it; ``None``: the organism's own, which a context may carry.
     """
 
     organism: str
@@ -98,7 +99,7 @@ class Subject:
 
     def command(self, text: str) -> str:
         """A command line for this organism."""
-        return f"organismctl {text}" + (f" --organism {self.context}" if self.context else "")
+        return f"organismctl {text} --organism {shlex.quote(self.context or self.organism)}"
 
 
 def quoted(text: str) -> str:

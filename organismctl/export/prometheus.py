@@ -25,7 +25,9 @@ def rules(subject: Subject, hold_ms: int, identity: Identity | None = None) -> s
     head = (
         f"Alerts of {subject.organism}; fingerprint {pin}.\n"
         "Made by `organismctl export prometheus`: export anew when deployment.toml's thresholds change.\n"
-        "`promtool check rules FILE` proves it; each alert names its runbook and the command to run next."
+        "`promtool check rules FILE` proves it. Each alert names the command that shows it and, as next, its\n"
+        "runbook's. They ask for the organism by name: say in contexts.toml where it is,\n"
+        "on the machine that you answer from."
     )
     made: list[Yaml] = [_rule(subject, alert, hold_ms) for alert in alerts(subject)]
     return to_yaml({"groups": [{"name": f"organism {subject.organism}", "rules": made}]}, head)
@@ -49,6 +51,7 @@ def _rule(subject: Subject, alert: Alert, hold_ms: int) -> Yaml:
             "codes": " ".join(alert.codes),
             "runbook": alert.runbook,
             "command": alert.command,
+            "next": subject.command(f"runbook run {alert.runbook}"),
         },
     }
 

@@ -148,6 +148,7 @@ def expected(alert: str, labels: dict[str, str], summary: str, *, scraped: bool)
         "exp_annotations": {
             "summary": f"{NAME}: {summary}", "description": one.description, "codes": " ".join(one.codes),
             "runbook": one.runbook, "command": one.command,
+            "next": f"organismctl runbook run {one.runbook} --organism {shlex.quote(NAME)}",
         },
     }  # fmt: skip
 
@@ -231,7 +232,13 @@ def test_an_alert_names_what_there_is(alert: Alert) -> None:
         assert name in BY_NAME, name
         labels = set(re.findall(r'(\w+)(?:=~|!=|=)"', matchers))
         assert labels <= {"organism", *BY_NAME[name].labels}, (name, labels)
-    program, *words = shlex.split(alert.command)
+    parse(alert.command)
+    parse(subject().command(f"runbook run {alert.runbook}"))
+
+
+def parse(line: str) -> None:
+    """Read a command line as our own CLI does."""
+    program, *words = shlex.split(line)
     assert program == "organismctl"
     node: Any = command()
     context = node.context_class(node, info_name="organismctl")
@@ -245,10 +252,10 @@ def test_every_code_that_is_bad_fires_something() -> None:
     assert {code for alert in alerts(subject()) if alert.whole for code in alert.codes} == set(CODES)
 
 
-def test_a_context_is_named_in_the_commands_and_one_host_has_no_tolerance_to_lose() -> None:
-    assert {alert.command.partition(" --organism ")[2] for alert in alerts(subject(context="staging"))} == {
-        "staging"
-    }
+def test_the_organism_is_named_in_the_commands_and_one_host_has_no_tolerance_to_lose() -> None:
+    for context, named in (("staging", "staging"), (None, NAME)):
+        found = {shlex.split(alert.command)[-1] for alert in alerts(subject(context=context))}
+        assert found == {named}
     assert "OrganismToleranceGone" not in {alert.name for alert in alerts(Subject(NAME, side("loopback")))}
 
 

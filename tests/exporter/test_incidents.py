@@ -19,6 +19,7 @@ from tests.support.committee import wait_for
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.watched import World, watched_world
 
+NAME = "acme.test"
 PATIENCE_S = 90.0
 
 
@@ -52,7 +53,8 @@ def fires(stage: Stage, alert: str, **labels: str) -> dict[str, str]:
 
     found = wait_for(f"{alert} {labels} fires", look, PATIENCE_S)
     assert found["runbook"]
-    assert found["command"].startswith("organismctl ")
+    assert found["command"].endswith(f" --organism {NAME}")
+    assert found["next"] == f"organismctl runbook run {found['runbook']} --organism {NAME}"
     return found
 
 
@@ -87,7 +89,8 @@ def test_dark_ticket_and_drift_each_name_their_own(
     assert (drift["runbook"], drift["concerns"]) == ("identity-drift", "integrators")
     record_property("identity drift", time.monotonic() - begun)
     dark = fires(stage, "OrganismMemberDark", span="beta", surface="events")
-    assert dark["command"] == "organismctl check subscriptions"
+    shown = dark["command"].removesuffix(f" --organism {NAME}")
+    assert shown == "organismctl check subscriptions"
     record_property("member dark", time.monotonic() - begun)
     firing = [
         one
@@ -98,9 +101,7 @@ def test_dark_ticket_and_drift_each_name_their_own(
     assert world.values("span_dark_since_timestamp_seconds", span="beta")
     assert not world.values("span_dark_since_timestamp_seconds", span="alpha")
     # The same by the command that the alert names; it asks the exporter since when.
-    code = run(
-        [*dark["command"].split()[1:], "--organism", str(world.committee.deployment), "--format", "json"]
-    )
+    code = run([*shown.split()[1:], "--organism", str(world.committee.deployment), "--format", "json"])
     rows = json.loads(capsys.readouterr().out)["findings"]
     told = {row["subject"]: row for row in rows if row["code"] == "MEMBER-DARK"}
     assert code == 6
