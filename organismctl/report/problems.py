@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from organismctl.errors import InputError, Problem
 from organismctl.exits import Exit
@@ -62,6 +61,8 @@ def _annotation(one: Problem, command: str, base: str) -> str:
 
 
 def _junit(error: InputError, command: str) -> str:
+    from xml.sax.saxutils import quoteattr  # it loads ssl, which the gate's start does without
+
     count = len(error.problems)
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',

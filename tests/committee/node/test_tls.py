@@ -58,13 +58,14 @@ def test_nodes_bond_and_answer_over_tls(tmp_path: Path, monkeypatch: pytest.Monk
     given = tmp_path / "credentials" / "organismctl.tls_key"
     given.parent.mkdir()
     try:
-        committee.start("node-a")
+        committee.start("node-a", wait=False)
         # The other one's key is a credential of its service.
-        key.rename(given)
+        given.write_bytes(key.read_bytes())
         given.chmod(0o400)
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given.parent))
         committee.serve = ("--tls-cert", str(cert))
         committee.start("node-b")
+        committee.wait_up("node-a")
         committee.agree(at_least=5)
         assert {bond["connected"] for bond in committee.status("node-a")["bonds"]} == {True}
         with (
