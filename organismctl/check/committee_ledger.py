@@ -54,12 +54,13 @@ def digests_of(scope: Scope, view: View) -> Digests:
         fact = scope.snapshot.get("node.digest", one.name)
         if fact is not None and fact.seen:
             told = table(fact.value)
-            put(
-                one.name,
-                whole(told.get("height")),
-                hex_id(told.get("digest")),
-                hex_id(told.get("state_digest")),
-            )
+            for one_told in (told, table(told.get("below"))):
+                put(
+                    one.name,
+                    whole(one_told.get("height")),
+                    hex_id(one_told.get("digest")),
+                    hex_id(one_told.get("state_digest")),
+                )
     return out
 
 

@@ -11,6 +11,7 @@ from organismctl.observe.look import Source, Want, now_ms
 from organismctl.observe.snapshot import MALFORMED, NOT_ASKED, OBSERVER, UNREACHABLE, Fact, Snapshot
 
 if TYPE_CHECKING:
+    from organismctl.committee.answers import LogDigest
     from organismctl.errors import OrganismError
     from organismctl.observe.node_client import LookingClient
 
@@ -124,7 +125,18 @@ def _tickets(client: LookingClient, _height: int) -> dict[str, Any]:
 
 
 def _digest(client: LookingClient, height: int) -> dict[str, Any]:
-    seen = client.log_digest(height)
+    """The ledger's digest at a height, and below it the newest state digest that everybody still tells.
+
+    Both are needed: what differs only above the latter would pass for alike, for ever where nodes stand still.
+    """
+    shown = _shown(client.log_digest(height))
+    below = told_height(height)
+    if 0 < below < height:
+        shown["below"] = _shown(client.log_digest(below))
+    return shown
+
+
+def _shown(seen: LogDigest) -> dict[str, Any]:
     state = seen.state_digest.hex() if seen.state_digest is not None else None
     return {"height": seen.height, "digest": seen.digest.hex(), "state_digest": state}
 
@@ -149,7 +161,7 @@ def newest_facts(client: LookingClient) -> dict[str, Any]:
 
 
 def common_height(addresses: Sequence[Address]) -> Callable[[Snapshot], Sequence[Source]]:
-    """The second round: digests at the newest height that all answering nodes can tell them of.
+    """The second round: digests at the newest height that all answering nodes have certified.
 
     Nodes that stand at one height said their digest with their status, so that nothing more is asked: in a
     quiet committee the whole look costs one answer.
@@ -162,7 +174,7 @@ def common_height(addresses: Sequence[Address]) -> Callable[[Snapshot], Sequence
                 heights[fact.subject] = height
         if len(set(heights.values())) < 2:
             return ()
-        low = told_height(min(heights.values()))
+        low = min(heights.values())
         if low < 1:
             return ()
         return [NodeApi(at, DIGEST, low) for at in addresses if at.node in heights]

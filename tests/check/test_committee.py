@@ -122,6 +122,30 @@ def test_nodes_at_different_heights_are_compared_at_the_common_one(digest: str, 
     assert pick(rows, "COMMIT-LAG", "node-c").values["behind"] == 10
 
 
+@pytest.mark.parametrize(("state", "expected"), [("b" * 64, Status.OK), ("e" * 64, Status.BAD)])
+def test_states_are_compared_below_where_all_still_tell_them(state: str, expected: Status) -> None:
+    facts = but("node-c", ledger=ledger(certified=110, digest="d" * 64, state_digest=None))
+    for name in NAMES:
+        below = {"height": 96, "digest": "c" * 64, "state_digest": state if name == "node-a" else "b" * 64}
+        told = {"height": 110, "digest": "d" * 64, "state_digest": None, "below": below}
+        facts.append(Fact("node.digest", name, told, "x", seen_ms=NOW_MS))
+    assert pick(run("committee", facts), "LEDGER-DIVERGED").status is expected
+
+
+def test_a_sound_node_that_met_a_doubtful_one_is_told_from_it() -> None:
+    met = "contradiction: a peer certifies another entry at height 118 than this node"
+    facts = [
+        status_fact("node-a", stopped=met),
+        status_fact("node-b", stopped=met),
+        status_fact("node-c", stopped=met, ledger=ledger(digest="c" * 64)),
+    ]
+    rows = run("committee", facts)
+    told = {name: pick(rows, "NODE-STOPPED", name).values["ledger"] for name in NAMES}
+    assert told == {"node-a": "sound", "node-b": "sound", "node-c": "doubtful"}
+    broken = run("committee", but("node-b", stopped="the ledger's file is damaged"))
+    assert pick(broken, "NODE-STOPPED", "node-b").values["ledger"] == "doubtful"
+
+
 def test_lag_beyond_the_limit_is_a_breach() -> None:
     rows = run("committee", but("node-c", ledger=ledger(certified=90)))
     assert pick(rows, "COMMIT-LAG", "node-c").exit is Exit.BREACH
