@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from organismctl.cli.app import run
 from organismctl.observe import surroundings
 from tests.cli.conftest import ROOT, Json
 from tests.observe.servers import Answer, fault, serving
+from tests.support.committee import free_ports
 
 TOKEN = "canary-read-token"
 Rows = dict[str, dict[str, Any]]
@@ -23,7 +25,7 @@ Rows = dict[str, dict[str, Any]]
 @pytest.fixture
 def site(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An organism drafted and founded here; no node runs."""
-    assert run(["init", "site", "--from-example", "upstream"]) == 0
+    assert run(["init", "site", "--from-example", "upstream", "--first-port", str(free_ports(1)[0])]) == 0
     assert run(["committee", "init", "--deployment", "site/deployment.toml"]) == 0
     assert run(["lock", "init", "--organism", "site"]) == 0
     monkeypatch.chdir(here / "site")
@@ -32,7 +34,7 @@ def site(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def put_url(site: Path, url: str) -> None:
     path = site / "deployment.toml"
-    path.write_text(path.read_text().replace("http://127.0.0.1:7201", url))
+    path.write_text(re.sub(r"http://127.0.0.1:\d+", url, path.read_text()))
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_a_refusal_is_the_observers_own_trouble(site: Path, look: Callable[[int]
 def test_what_is_wrong_here_is_not_blamed_on_the_node(site: Path, look: Callable[[int], Rows]) -> None:
     path = site / "deployment.toml"
     path.write_text(
-        path.read_text().replace('http://127.0.0.1:7201"', 'https://127.0.0.1:9"\nca = "missing.pem"')
+        re.sub(r'http://127.0.0.1:\d+"', 'https://127.0.0.1:9"\nca = "missing.pem"', path.read_text())
     )
     row = look(5)["node-a"]
     assert row["status"] == "unknown"
