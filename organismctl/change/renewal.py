@@ -44,6 +44,7 @@ class Renewed:
         path: Where it goes.
         file: The same as deployment.toml names it.
         admission: Whether it is for our own committee.
+        ahead: Whether it admits from the spanned member's cut-over on: it goes beside the present one.
     """
 
     node: Node
@@ -54,6 +55,7 @@ class Renewed:
     path: Path
     file: str
     admission: bool = False
+    ahead: bool = False
 
     @property
     def ticket_id(self) -> bytes:
@@ -188,7 +190,8 @@ def _judge(
         raise RefusedError(
             f"{node.name} × {member.name}: its bytes are not of the class that the bundle names"
         )
-    file = _file_of(config, deployment, member, node)
+    ahead = is_ahead(config, member.name, node.peer_id, ticket, now_s)
+    file = _file_of(config, deployment, member, node, ahead=ahead)
     path = deployment.resolve(file)
     old = _present(path, config, member, node, now_s)
     if old is not None and not allow_earlier and (earlier := _earlier(verdict, old)):
@@ -202,7 +205,23 @@ def _judge(
         path,
         file,
         member not in config.span,
+        ahead,
     )
+
+
+def is_ahead(config: OrganismConfig, span: str, peer_id: bytes, ticket: Issued, now_s: int) -> bool:
+    """Whether only an issuer that is about to take over (``state = "next"``) admits by this ticket."""
+    from organismctl.check.ticket_matrix import judge
+
+    states: set[str] = set()
+    for member in config.span:
+        if member.name == span:
+            states = {
+                issuer.state
+                for issuer in member.issuers
+                if judge(ticket.data, issuer, peer_id, config.network, now_s).valid
+            }
+    return states == {"next"}
 
 
 def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:
@@ -212,9 +231,13 @@ def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:
     return f"{old.horizon_s - new.horizon_s} s earlier" if old.horizon_s is not None else "earlier (never)"
 
 
-def _file_of(config: OrganismConfig, deployment: Deployment, member: SpannedMember, node: Node) -> str:
+def _file_of(
+    config: OrganismConfig, deployment: Deployment, member: SpannedMember, node: Node, *, ahead: bool
+) -> str:
     if member not in config.span:
         return node.tickets[0] if node.tickets else f"tickets/{node.name}.{COMMITTEE}.ticket"
+    if ahead:  # the present one still admits: it is not replaced before the cut-over
+        return f"tickets/{node.name}.{member.name}.next.ticket"
     side = deployment.span(member.name)
     known = next((one.file for one in side.tickets if one.node == node.name), None) if side else None
     return known or f"tickets/{node.name}.{member.name}.ticket"
@@ -257,7 +280,7 @@ def place(deployment: Deployment, renewed: Sequence[Renewed]) -> None:
         *(
             set_admission(one.node.name, one.file)
             if one.admission
-            else set_ticket(one.span.name, one.node.name, one.file)
+            else set_ticket(one.span.name, one.node.name, one.file, beside=one.ahead)
             for one in renewed
         ),
     )
@@ -270,6 +293,7 @@ def install(
     *,
     deadline_s: float,
     replace: bool = True,
+    ahead: bool = False,
     waiting: Callable[[float], None] = lambda _seconds: None,
 ) -> None:
     """Send a ticket to its node and wait until the node shows it as admitted.
@@ -280,6 +304,7 @@ def install(
         ticket: The ticket.
         deadline_s: How long to wait until it is seen there.
         replace: Whether the older tickets of that spanned member go away.
+        ahead: Whether it admits from the cut-over on: then it is enough that the node has it.
         waiting: Told every now and then for how long it has been waiting.
 
     Raises:
@@ -290,7 +315,7 @@ def install(
     began = time.monotonic()
     while True:
         seen = next((one for one in client.tickets() if one.ticket_id == wanted), None)
-        if seen is not None and seen.valid:
+        if seen is not None and (seen.valid or ahead):
             return
         if seen is not None and seen.failing_step:
             raise RefusedError(f"the node refuses the ticket at step {seen.failing_step}")

@@ -176,7 +176,8 @@ def _root(
         status, summary = Status.OK, "its issuance root is the one that organism.toml names"
     if status is Status.BAD:
         then = CONSEQUENCES["SPAN-ISSUER"]
-        summary, values = f"{summary}; {then.sentence}", {**values, **then.values()}
+        summary = f"{summary}; {then.sentence}"
+        values = {**values, **then.values(), "cut_over": bool(lost and over)}
     return finding("SPAN-ISSUER", status, member.name, summary, values=values, limits=limits, sources=refs)
 
 

@@ -12,8 +12,9 @@ from organismctl.exits import Exit
 
 if TYPE_CHECKING:
     from organismctl.files.context import Context
-    from organismctl.files.deployment import Deployment
+    from organismctl.files.deployment import Deployment, Node
     from organismctl.files.organism import LoadedOrganism
+    from organismctl.files.ticket_papers import Issued
 
 app = typer.Typer(
     help="Renew tickets: request them, judge and place what comes back, install it on the nodes.",
@@ -152,9 +153,10 @@ def install(
     organism: Organism = None,
 ) -> None:
     """Send the ticket files to their nodes, and wait until each node shows its ticket as admitted."""
+    import time
+
     from organismctl.change import renewal
-    from organismctl.cli.output import emit, progress
-    from organismctl.errors import OrganismError, UnreachableError
+    from organismctl.cli.output import emit
     from organismctl.exits import worst
 
     _, loaded, deployment = _open(organism)
@@ -162,26 +164,53 @@ def install(
     pairs = list(renewal.files_to_install(loaded.config, deployment, span or (), node or ()))
     if not pairs:
         emit("no ticket files to install")
-    for place, name, ticket in pairs:
-        with progress(f"{place.name} × {name}") as told:
-            try:
-                with _client(deployment, place) as client:
-                    renewal.install(
-                        client, name, ticket, deadline_s=deadline_s, replace=not keep_old,
-                        waiting=told.seconds,
-                    )  # fmt: skip
-            except UnreachableError as error:
-                if not place.roster and not node:
-                    emit(f"{place.name} × {name}: off, a spare: it reads the file when it starts")
-                    continue
-                codes.append(error.exit)
-                emit(f"{place.name} × {name}: not installed: {error.message}")
-            except OrganismError as error:
-                codes.append(error.exit)
-                emit(f"{place.name} × {name}: not installed: {error.message}")
-            else:
-                emit(f"{place.name} × {name}: seen on the node")
+    now_s = int(time.time())
+    ahead = [
+        renewal.is_ahead(loaded.config, name, place.peer_id, ticket, now_s) for place, name, ticket in pairs
+    ]
+    # Two roots coexist until the cut-over: neither's ticket may drive the other's out.
+    beside = {(place.name, name) for (place, name, _), early in zip(pairs, ahead, strict=True) if early}
+    for (place, name, ticket), early in zip(pairs, ahead, strict=True):
+        replace = not keep_old and (place.name, name) not in beside
+        # A spare that is off, and was not asked for by its name, holds nothing up.
+        may_be_off = not place.roster and not node
+        codes.append(
+            _sent(deployment, place, name, ticket, deadline_s, replace=replace, ahead=early, may_be_off=may_be_off)
+        )  # fmt: skip
     raise typer.Exit(worst(codes))
+
+
+def _sent(
+    deployment: Deployment,
+    place: Node,
+    span: str,
+    ticket: Issued,
+    deadline_s: float,
+    *,
+    replace: bool,
+    ahead: bool,
+    may_be_off: bool,
+) -> Exit:
+    """Install one ticket, and say how that ended."""
+    from organismctl.change import renewal
+    from organismctl.cli.output import emit, progress
+    from organismctl.errors import OrganismError, UnreachableError
+
+    pair = f"{place.name} × {span}"
+    with progress(pair) as told:
+        try:
+            with _client(deployment, place) as client:
+                renewal.install(
+                    client, span, ticket, deadline_s=deadline_s, replace=replace, ahead=ahead, waiting=told.seconds
+                )  # fmt: skip
+        except OrganismError as error:
+            if isinstance(error, UnreachableError) and may_be_off:
+                emit(f"{pair}: off, a spare: it reads the file when it starts")
+                return Exit.OK
+            emit(f"{pair}: not installed: {error.message}")
+            return error.exit
+        emit(f"{pair}: seen on the node" + ("; it admits from their cut-over on" if ahead else ""))
+        return Exit.OK
 
 
 @app.command()

@@ -133,12 +133,23 @@ def set_roster(name: str, *, on: bool) -> Edit:
     return run
 
 
-def set_ticket(span: str, node: str, file: str) -> Edit:
-    """Name the ticket file of a node for a spanned member: the present entry's, or a new entry."""
+def set_ticket(span: str, node: str, file: str, *, beside: bool = False) -> Edit:
+    """Name the ticket file of a node for a spanned member: the present entry's, or a new entry.
+
+    Args:
+        span: The spanned member.
+        node: The node.
+        file: Its file.
+        beside: Other entries of the pair stay as they are.
+    """
 
     def run(text: str) -> str:
         index = _index(text, "span", span)
         tickets = _loads(text)["span"][index].get("ticket", [])
+        if beside:
+            if {"node": node, "file": file} in tickets:
+                return text
+            tickets = []
         for i, ticket in enumerate(tickets):
             if ticket.get("node") == node:
                 return text if ticket.get("file") == file else set_value(

@@ -221,6 +221,15 @@ def test_the_next_issuers_tickets_are_taken_too(side: Deployment) -> None:
     data = ticket("node-a", secret=NEXT_ISSUER, issuer="beta-2")
     assert judged(side, ("node-a", data), loaded=loaded)[0].verdict.issuer == "beta-2"
     assert "fails at step" in refused(side, ("node-a", data))
+    (taken,) = judged(side, ("node-a", data), loaded=loaded)
+    assert taken.ahead
+    assert taken.file == "tickets/node-a.beta.next.ticket"
+    place(side, [taken])
+    named = load_deployment(side.path).span("beta")
+    assert named is not None
+    assert [one.file for one in named.tickets if one.node == "node-a"] == ["tickets/a.ticket", taken.file], (
+        "until the cut-over the present one admits"
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_advice(side: Deployment) -> None:

@@ -67,6 +67,9 @@ def test_ticket_entries() -> None:
     moved = edits.set_ticket("acme-mainnet", "node-b", "tickets/b2")(new)
     assert parsed(moved)["span"][0]["ticket"][1]["file"] == "tickets/b2"
     assert edits.set_ticket("acme-mainnet", "node-b", "tickets/b2")(moved) == moved
+    both = edits.set_ticket("acme-mainnet", "node-b", "tickets/b.next", beside=True)(moved)
+    assert both.count('node = "node-b"\nfile') == moved.count('node = "node-b"\nfile') + 1
+    assert edits.set_ticket("acme-mainnet", "node-b", "tickets/b.next", beside=True)(both) == both
     gone = edits.remove_ticket("acme-mainnet", "node-b")(moved)
     assert parsed(gone) == parsed(EXAMPLE)
     assert comments(gone) == comments(EXAMPLE)
