@@ -252,6 +252,8 @@ class Runner:
         self.presenter.command(shown, acts=False)
         done = self._run(argv, PROBE_S)
         waited, over = done.took_ms / 1000, 0
+        if section.when is None and self._is_left_out():
+            patience_s = 0  # nothing was done that it could wait for
         while done.exit != Exit.OK and waited < patience_s and over < SETTLED and not self.dry_run:
             self.presenter.waiting(waited)
             self.sleep(PAUSE_S)
@@ -262,6 +264,10 @@ class Runner:
             self._seen = None  # what it waited for has changed since
         self.presenter.result(done)
         self.record.append("probed", step, line=shown, **_done(done))
+
+    def _is_left_out(self) -> bool:
+        """Whether an action of this run was left out."""
+        return any(step["state"] == "skipped" for step in self.record.memory.steps.values())
 
     def _is_over(self, section: Section) -> bool:
         """Whether the condition that a section is for holds no more, by what is seen now."""
