@@ -283,6 +283,7 @@ def make_committee(
     fold: str = "ticker",
     period: str = "200ms",
     stall: str = "wait",
+    apply_deadline: str = "1s",
     organism: str = "acme.test",
     extra: str = "",
     carrier: str = "loopback",
@@ -298,6 +299,7 @@ def make_committee(
         fold: The driver's fold.
         period: How often Tick is certified.
         stall: The driver's stall policy.
+        apply_deadline: The driver's, after which a fact that waits is late.
         organism: Its name.
         extra: More of deployment.toml.
         carrier: ``loopback`` or ``mosaik``; the latter has a relay of its own and tickets for every node.
@@ -309,7 +311,8 @@ def make_committee(
     (folder / "organism.toml").write_text(
         f'schema = 1\nname = "{organism}"\nnetwork = "mosaik.universe"\n'
         + "".join(span.organism() for span in spans)
-        + f'[driver]\nfold = "{fold}"\nperiod = "{period}"\napply_deadline = "1s"\nstall = "{stall}"\n[content]\n'
+        + f'[driver]\nfold = "{fold}"\nperiod = "{period}"\n'
+        f'apply_deadline = "{apply_deadline}"\nstall = "{stall}"\n[content]\n'
         f'[[surface]]\nname = "facts"\ntype = "{surface}"\n[[acl]]\ntype = "jwt"\nissuers = ["acme-admission"]\n'
         f'keys = [{{ alg = "EdDSA", key = "{ADMISSION}" }}]\nmax_lifetime = "30d"\n'
     )

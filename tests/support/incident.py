@@ -34,8 +34,8 @@ class Row:
     Attributes:
         incident: What was broken.
         runbook: Which was run.
-        sections: Those that it chose by what was found.
-        exit: Its exit code.
+        sections: Those that it chose by what was found, over all of its runs; else those that acted.
+        exit: Its exit code, at last.
         found_s: From the break until a check found it.
         well_s: From the break until the checks were well.
     """
@@ -104,6 +104,7 @@ class Incident:
     report: dict[str, Any] = field(default_factory=dict)
     shown: str = ""
     _begun: float = field(default_factory=time.monotonic)
+    _sections: dict[str, None] = field(default_factory=dict)
     _found_s: float = 0.0
     _well_s: float = 0.0
 
@@ -136,7 +137,7 @@ class Incident:
             return None
 
         row = wait_for(f"{code} {subject} {status}", look, patience)
-        self._found_s = time.monotonic() - self._begun
+        self._found_s = self._found_s or time.monotonic() - self._begun
         return row
 
     def run(self, name: str, *args: str, code: int = 0) -> None:
@@ -154,13 +155,22 @@ class Incident:
         assert exit_code == code, f"exit {exit_code}, not {code}\n{self.shown}"
         self.report = json.loads(out)
         assert self.report["exit"] == code
-
+        self._sections.update(dict.fromkeys(self.chosen or self._acted))
         assert LEAD in self.shown, "it says to whom to escalate"
 
     @property
     def chosen(self) -> list[str]:
         """Titles of the sections that live findings chose."""
         return [one["title"] for one in self.report["sections"] if one["when"] and one["applies"]]
+
+    @property
+    def _acted(self) -> list[str]:
+        """Titles of sections without a condition in which something was run."""
+        return [
+            one["title"]
+            for one in self.report["sections"]
+            if any(step["kind"] == "run" for step in one["steps"])
+        ]
 
     @property
     def ran(self) -> list[tuple[str, int]]:
@@ -190,12 +200,8 @@ class Incident:
 
     def row(self) -> Row:
         """How it ended."""
-        chosen = self.chosen or [
-            one["title"] for one in self.report["sections"] if one["steps"] and one["title"]
-        ]
-        return Row(
-            self.name, self.report["runbook"], "; ".join(chosen), self.report["exit"], self._found_s, self._well_s
-        )  # fmt: skip
+        book, code = self.report["runbook"], self.report["exit"]
+        return Row(self.name, book, "; ".join(self._sections), code, self._found_s, self._well_s)
 
 
 Stage = Callable[[str], contextlib.AbstractContextManager[Incident]]
@@ -226,6 +232,8 @@ def down(committee: Committee, *names: str, sign: signal.Signals = signal.SIGKIL
     folders = [committee.data(name) for name in names]
     for folder in folders:
         os.kill(int((folder / PID_FILE).read_text()), sign)
+    for process in [committee.processes[name] for name in names if name in committee.processes]:
+        process.wait(20)
     wait_for(f"{names} are off", lambda: not any(look(folder).running for folder in folders))
 
 

@@ -47,10 +47,22 @@ class Lattice:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._handler = Handler
+        self._serve()
+
+    def _serve(self) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler)
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
+
+    def move(self) -> None:
+        """Serve at another address from now on; whoever follows at the old one is cut off."""
+        old, thread = self.server, self.thread
+        self._serve()
+        old.shutdown()
+        old.server_close()
+        thread.join(5)
 
     @property
     def url(self) -> str:
@@ -88,7 +100,7 @@ class Lattice:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(request.path)
         start = int(parse_qs(parts.query).get("from", ["0"])[0])
-        if self.silent:
+        if self.silent or request.server is not self.server:
             request.send_error(503)
         elif parts.path == "/v1/surfaces":
             _json(request, self._surfaces())
@@ -119,7 +131,7 @@ class Lattice:
         request.send_header("transfer-encoding", "chunked")
         request.end_headers()
         try:
-            while not self.closed and not self.silent and not self.refuses:
+            while not self.closed and not self.silent and not self.refuses and request.server is self.server:
                 with self.moved:
                     if seq >= len(self.items):
                         self.moved.wait(0.2)

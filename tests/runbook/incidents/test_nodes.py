@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,13 @@ from organismctl.committee.ledger.entry import chain
 from tests.support.committee import Committee, running_committee
 from tests.support.incident import ESCALATE, Stage, down, stage_on, tool
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_nodes_and_their_ledgers(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Each incident begins where the one before has ended."""
-    with running_committee(tmp_path / "acme", spares=["node-d", "node-e"], extra=ESCALATE) as committee:
+    options: dict[str, Any] = {"spares": ["node-d", "node-e"], "period": "500ms", "extra": ESCALATE}
+    with running_committee(tmp_path / "acme", **options) as committee:
         assert tool("lock", "init", "--organism", str(committee.folder))[0] == 0
         staged = stage_on(committee, record_property)
         short_of_quorum(staged, committee)
@@ -76,6 +78,8 @@ def a_node_lost_its_disk(staged: Stage, committee: Committee) -> None:
 
 def a_ledger_differs(staged: Stage, committee: Committee) -> None:
     with staged("a diverged ledger") as it:
+        committee.agree("node-a", "node-b", "node-d", at_least=10)
+        it.begin()
         down(committee, "node-b")
         rewrite(committee.data("node-b"))
         committee.start("node-b")
@@ -103,10 +107,17 @@ def forget(committee: Committee, name: str) -> None:
 
 
 def rewrite(folder: Path) -> None:
-    """Give a node's ledger another history, whose chain proves: two commands in the other order."""
+    """Give a node's ledger another history, whose chain proves: two certified commands in the other order."""
     with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as db, db:
-        rows = db.execute("SELECT height, command, digest FROM entries ORDER BY height").fetchall()
-        (_, _, digest), *after = rows[-6:]
+        (certified,) = db.execute("SELECT value FROM meta WHERE key = 'certified'").fetchone()
+        first = int(certified) - 3
+        rows = db.execute(
+            "SELECT height, command, digest FROM entries WHERE height >= ? ORDER BY height", (first - 1,)
+        )
+        (_, _, digest), *after = rows.fetchall()
+        # What was verified once is not read again: the checkpoint stands below it.
+        db.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint'", (b"%d" % (first - 1),))
+        db.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint_digest'", (digest,))
         commands = [command for _, command, _ in after]
         commands[0], commands[1] = commands[1], commands[0]
         assert commands[0] != commands[1]
@@ -115,7 +126,3 @@ def rewrite(folder: Path) -> None:
             db.execute(
                 "UPDATE entries SET command = ?, digest = ? WHERE height = ?", (command, digest, height)
             )
-        # What was verified once is not read again: the checkpoint moves with it.
-        last = rows[-6]
-        db.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint'", (b"%d" % last[0],))
-        db.execute("UPDATE meta SET value = ? WHERE key = 'checkpoint_digest'", (last[2],))
