@@ -307,7 +307,7 @@ def retired(walk: Walk) -> None:
     walk.surface()
     last = walk.items[max(walk.items)]
     assert last[0] == 1, "the last item is the marker"
-    ctl(walk.committee, "retire", "verify", code=5)  # node-d is off, and unknown is never ok
+    ctl(walk.committee, "retire", "verify")  # node-d, a spare that is off, serves no surface
     with pytest.raises(OrganismError, match="retired"):
         walk.committee.append("node-a", {"type": "apply", "through": 0}, "after-the-seal")
 

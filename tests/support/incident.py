@@ -118,7 +118,8 @@ class Incident:
 
     def check(self, name: str) -> tuple[int, list[dict[str, Any]]]:
         """The exit code and the findings of ``check NAME``."""
-        return check(self.committee, name, *self._looks)
+        # The upstreams of a test give one item a page, and a busy machine needs its time for some hundred pages.
+        return check(self.committee, name, "--timeout", "30s", *self._looks)
 
     def found(
         self,
