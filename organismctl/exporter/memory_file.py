@@ -228,7 +228,7 @@ def translated(path: Path, doing: str) -> Iterator[None]:
     """The one seam to SQLite's errors."""
     try:
         yield
-    except (sqlite3.Error, OverflowError) as exc:
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as exc:
         # What is not the disk's or another process's doing is the file's: a text that is none, a broken schema.
         if getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _DISK:
             raise MemoryDamagedError(f"it is damaged ({exc})") from exc

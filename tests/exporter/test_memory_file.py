@@ -75,6 +75,12 @@ def blot(path: Path) -> None:
     path.write_bytes(data)
 
 
+def misname(path: Path) -> None:
+    """SQLite's message then quotes a name that is no UTF-8, which Python's sqlite3 cannot tell."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"tablesincesince", b"table\x80ince\x80ince"))
+
+
 def sql(*statements: str) -> object:
     def change(path: Path) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -88,6 +94,7 @@ DAMAGE = {
     "no database": scribble,
     "cut short": cut,
     "overwritten": blot,
+    "a name that is no text": misname,
     "another schema": sql("PRAGMA user_version = 7"),
     "a table is missing": sql("DROP TABLE since"),
     "no JSON": sql("UPDATE surface SET body = '{'"),

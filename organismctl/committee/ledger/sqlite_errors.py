@@ -37,6 +37,8 @@ _ADVICE = {
 
 
 def _classify(exc: Exception) -> str:
+    if isinstance(exc, UnicodeDecodeError):
+        return "damaged"  # SQLite's own message tells a broken schema as it is, and sqlite3 cannot read it
     if isinstance(exc, sqlite3.Error):
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         named = {
@@ -70,7 +72,7 @@ def translated(path: Path, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (sqlite3.Error, OSError) as exc:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as exc:
         kind = _classify(exc)
         if kind == "damaged":
             raise LedgerDamagedError(path, str(exc)) from exc
