@@ -213,15 +213,9 @@ def is_ahead(config: OrganismConfig, span: str, peer_id: bytes, ticket: Issued, 
     """Whether only an issuer that is about to take over (``state = "next"``) admits by this ticket."""
     from organismctl.check.ticket_matrix import judge
 
-    states: set[str] = set()
-    for member in config.span:
-        if member.name == span:
-            states = {
-                issuer.state
-                for issuer in member.issuers
-                if judge(ticket.data, issuer, peer_id, config.network, now_s).valid
-            }
-    return states == {"next"}
+    issuers = (issuer for member in config.span if member.name == span for issuer in member.issuers)
+    admit = (one for one in issuers if judge(ticket.data, one, peer_id, config.network, now_s).valid)
+    return {issuer.state for issuer in admit} == {"next"}
 
 
 def _earlier(new: TicketVerdict, old: TicketVerdict) -> str:

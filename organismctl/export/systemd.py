@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from organismctl.committee.carrier.wire import is_loopback
 from organismctl.committee.node.relay import bound
 from organismctl.errors import UsageError
 from organismctl.export import systemd_check, systemd_node, systemd_resident
@@ -75,7 +76,7 @@ def made(site: Site, deployment: Deployment, asked: Asked) -> Made:
     bind = asked.bind or (relay_bind(deployment) if asked.only else relay_here(deployment))
     for kind in _kinds(asked.only, nodes=bool(nodes), relay=bind is not None):
         if kind == "relay" and bind is not None:
-            units.files |= systemd_resident.relay(site, bind, local=loopback(bound(bind)[0]))
+            units.files |= systemd_resident.relay(site, bind, local=is_loopback(bound(bind)[0]))
             units.starts.append(systemd_resident.relay_unit(site))
         elif kind == "node":
             group = Nodes(site, nodes, asked.tls_cert, asked.tls_key, tuple(units.starts))
@@ -148,7 +149,7 @@ def unmet(site: Site, deployment: Deployment, asked: Asked, units: Made) -> list
     for one in nodes if asked.tls_cert is None else ():
         node = deployment.node(one.name)
         host = urlsplit(node.url or "").hostname if node is not None else None
-        if host is not None and not loopback(host):
+        if host is not None and not is_loopback(host):
             told.append(f"{one.name} listens on {host}, where it needs --tls-cert and --tls-key")
     return told
 
@@ -206,7 +207,7 @@ def placed(deployment: Deployment, *, encrypted: bool) -> tuple[Placed, ...]:
 
 def local_only(deployment: Deployment) -> bool:
     """Whether everything that deployment.toml names is on this host; on mosaik nobody knows who will come."""
-    return deployment.carrier == "loopback" and all(loopback(host) for host in _hosts(deployment))
+    return deployment.carrier == "loopback" and all(is_loopback(host) for host in _hosts(deployment))
 
 
 def relay_here(deployment: Deployment) -> str | None:
@@ -216,18 +217,13 @@ def relay_here(deployment: Deployment) -> str | None:
         return None
     host = _host(where)
     ours = {_host(node.address) for node in deployment.nodes if node.address and node.data and node.key}
-    return where if loopback(host) or host in ours else None
+    return where if is_loopback(host) or host in ours else None
 
 
 def relay_bind(deployment: Deployment) -> str | None:
     """``HOST:PORT`` of the relay that deployment.toml names."""
     parts = urlsplit(deployment.mosaik.relay or "")
     return parts.netloc if parts.scheme == "http" and parts.port is not None else None
-
-
-def loopback(host: str) -> bool:
-    """Whether only this host reaches an address."""
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def by_node(path: PurePath) -> PurePath:

@@ -18,7 +18,7 @@ class GithubFormat:
         ]
         counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
         summary = f"{report.organism.line()}: {counts or 'nothing to judge'}; exit {int(report.exit)}"
-        lines.append(f"::notice title={_property(f'organismctl {report.command}')}::{_data(summary)}")
+        lines.append(f"::notice title={property_text(f'organismctl {report.command}')}::{data_text(summary)}")
         return "\n".join(lines) + "\n"
 
 
@@ -29,19 +29,21 @@ def _annotation(report: Report, row: Finding, base: str) -> str:
         level, more = ("error" if report.failing(row) else "warning"), ""
     properties = []
     if row.place is not None:
-        properties.append(f"file={_property(relative(row.place.file, base))}")
+        properties.append(f"file={property_text(relative(row.place.file, base))}")
         if row.place.line is not None:
             properties.append(f"line={row.place.line}")
-    properties.append(f"title={_property(f'{row.code} {row.subject}')}")
-    return f"::{level} {','.join(properties)}::{_data(f'{row.summary}{more}')}"
+    properties.append(f"title={property_text(f'{row.code} {row.subject}')}")
+    return f"::{level} {','.join(properties)}::{data_text(f'{row.summary}{more}')}"
 
 
-def _data(text: str) -> str:
+def data_text(text: str) -> str:
+    """Text as an annotation's message."""
     return clean(text).replace("%", "%25")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def property_text(text: str) -> str:
+    """Text as one of an annotation's properties."""
+    return data_text(text).replace(":", "%3A").replace(",", "%2C")
 
 
 FORMATTER = GithubFormat()

@@ -22,14 +22,14 @@ class JunitFormat:
         del style
         kinds = [_kind(report, row) for row in report.findings]
         head = (
-            f'<testsuite name={_attr(f"organismctl {report.command}")} tests="{len(kinds)}" '
+            f'<testsuite name={attribute(f"organismctl {report.command}")} tests="{len(kinds)}" '
             f'failures="{kinds.count("failure")}" errors="{kinds.count("error")}" skipped="{kinds.count("skipped")}" '
             f'time="0" timestamp="{stamp(report.judged_ms)[:-1]}">'
         )
         lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>", head, "<properties>"]
         for name, value in report.organism.as_json().items():
             if value is not None:
-                lines.append(f"<property name={_attr(name)} value={_attr(str(value))}/>")
+                lines.append(f"<property name={attribute(name)} value={attribute(str(value))}/>")
         lines.append("</properties>")
         lines += [_case(row, kind) for row, kind in zip(report.findings, kinds, strict=True)]
         return "\n".join([*lines, "</testsuite>", "</testsuites>"]) + "\n"
@@ -46,12 +46,14 @@ def _case(row: Finding, kind: str) -> str:
     where = ""
     if row.place is not None:
         line = f' line="{row.place.line}"' if row.place.line is not None else ""
-        where = f" file={_attr(row.place.file)}{line}"
-    head = f"<testcase classname={_attr(row.code)} name={_attr(row.subject)}{where}>"
+        where = f" file={attribute(row.place.file)}{line}"
+    head = f"<testcase classname={attribute(row.code)} name={attribute(row.subject)}{where}>"
     if kind == "skipped" and row.accepted is not None:
-        body = f"<skipped message={_attr(f'accepted until {row.accepted.until}: {row.accepted.reason}')}/>"
+        body = (
+            f"<skipped message={attribute(f'accepted until {row.accepted.until}: {row.accepted.reason}')}/>"
+        )
     elif kind:
-        body = f"<{kind} type={_attr(row.code)} message={_attr(row.summary)}/>"
+        body = f"<{kind} type={attribute(row.code)} message={attribute(row.summary)}/>"
     else:
         body = f"<system-out>{escape(_xml(f'{row.status.value}: {row.summary}'))}</system-out>"
     return f"{head}{body}</testcase>"
@@ -61,7 +63,8 @@ def _xml(text: str) -> str:
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", clean(text))
 
 
-def _attr(text: str) -> str:
+def attribute(text: str) -> str:
+    """Text as an attribute's value, quotes included: control characters and what XML cannot hold are replaced."""
     return quoteattr(_xml(text))
 
 

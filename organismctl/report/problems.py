@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from organismctl.errors import InputError, Problem
 from organismctl.exits import Exit
+from organismctl.report.github_format import data_text, property_text
 from organismctl.report.text import clean, relative
 
 TITLE = "a file holds problems"
@@ -19,17 +21,7 @@ def problems_json(error: InputError, command: str) -> dict[str, Any]:
         "command": command,
         "exit": int(Exit.ERROR),
         "error": clean(error.message),
-        "problems": [
-            {
-                "file": one.file,
-                "line": one.line,
-                "key": one.key,
-                "found": one.found,
-                "allowed": one.allowed,
-                "hint": one.hint,
-            }
-            for one in error.problems
-        ],
+        "problems": [asdict(one) for one in error.problems],
     }
 
 
@@ -55,26 +47,28 @@ def problems_page(error: InputError, form: str, command: str, base: str) -> str 
 
 
 def _annotation(one: Problem, command: str, base: str) -> str:
-    place = [f"file={_property(relative(one.file, base))}", *([f"line={one.line}"] if one.line else [])]
-    title = f"title={_property(f'organismctl {command}: {one.key}')}"
-    return f"::error {','.join([*place, title])}::{_data(_said(one))}\n"
+    place = [f"file={property_text(relative(one.file, base))}", *([f"line={one.line}"] if one.line else [])]
+    title = f"title={property_text(f'organismctl {command}: {one.key}')}"
+    return f"::error {','.join([*place, title])}::{data_text(_said(one))}\n"
 
 
 def _junit(error: InputError, command: str) -> str:
-    from xml.sax.saxutils import quoteattr  # it loads ssl, which the gate's start does without
+    from organismctl.report.junit_format import (
+        attribute,  # its library loads ssl, which the gate's start does without
+    )
 
     count = len(error.problems)
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         "<testsuites>",
         (
-            f'<testsuite name={quoteattr(f"organismctl {command}")} tests="{count}" failures="0" errors="{count}" '
+            f'<testsuite name={attribute(f"organismctl {command}")} tests="{count}" failures="0" errors="{count}" '
             'skipped="0" time="0">'
         ),
     ]
     for one in error.problems:
         line = f' line="{one.line}"' if one.line is not None else ""
-        name, said, file = (quoteattr(clean(text)) for text in (one.key, _said(one), one.file))
+        name, said, file = map(attribute, (one.key, _said(one), one.file))
         lines.append(
             f'<testcase classname="{TITLE}" name={name} file={file}{line}><error message={said}/></testcase>'
         )
@@ -84,11 +78,3 @@ def _junit(error: InputError, command: str) -> str:
 def _said(one: Problem) -> str:
     """A problem without its place, which stands beside it."""
     return str(Problem("", None, one.key, one.found, one.allowed, one.hint)).removeprefix(": ")
-
-
-def _data(text: str) -> str:
-    return clean(text).replace("%", "%25")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

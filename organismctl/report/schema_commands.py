@@ -13,6 +13,7 @@ from organismctl.report.schema_parts import (
     ID,
     ID_OR_NULL,
     NUMBER,
+    PROBLEM,
     TEXT,
     TEXT_OR_NULL,
     WHOLE,
@@ -143,18 +144,7 @@ _INPUT_PROBLEMS = closed(
         "command": TEXT,
         "exit": {"const": 1},
         "error": TEXT,
-        "problems": many(
-            closed(
-                {
-                    "file": TEXT,
-                    "line": WHOLE_OR_NULL,
-                    "key": TEXT,
-                    "found": TEXT_OR_NULL,
-                    "allowed": TEXT,
-                    "hint": TEXT_OR_NULL,
-                }
-            )
-        ),
+        "problems": many(PROBLEM),
     }
 )
 _RETIRE_VERIFY = closed(

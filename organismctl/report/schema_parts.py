@@ -47,3 +47,16 @@ def or_null(of: Schema) -> Schema:
 def one_of(*values: Any) -> Schema:
     """One of a few values."""
     return {"enum": list(values)}
+
+
+PROBLEM: Schema = closed(
+    {
+        "file": TEXT,
+        "line": WHOLE_OR_NULL,
+        "key": TEXT,
+        "found": TEXT_OR_NULL,
+        "allowed": TEXT,
+        "hint": TEXT_OR_NULL,
+    }
+)
+"""What is wrong at one place of an input file (:class:`organismctl.errors.Problem`)."""

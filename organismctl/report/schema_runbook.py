@@ -5,6 +5,7 @@ from __future__ import annotations
 from organismctl.report.schema_parts import (
     EXIT,
     FLAG,
+    PROBLEM,
     TEXT,
     TEXT_OR_NULL,
     WHOLE_OR_NULL,
@@ -105,18 +106,7 @@ RUNBOOK: dict[str, Schema] = {
         {
             "schema": _ONE,
             "runbooks": many(TEXT),
-            "problems": many(
-                closed(
-                    {
-                        "file": TEXT,
-                        "line": WHOLE_OR_NULL,
-                        "key": TEXT,
-                        "found": TEXT_OR_NULL,
-                        "allowed": TEXT,
-                        "hint": TEXT_OR_NULL,
-                    }
-                )
-            ),
+            "problems": many(PROBLEM),
         }
     ),
 }
