@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sqlite3
 import subprocess
 import time
@@ -16,18 +15,10 @@ import pytest
 
 from organismctl.cli.app import run
 from tests.support.committee import SERVE, Committee, Span, running_committee, wait_for
+from tests.support.incident import check
 from tests.support.upstream import Lattice, lattices
 
 JOURNAL: list[str] = []
-
-
-def check(committee: Committee, name: str, *args: str) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the findings of ``check NAME``."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(["check", name, "--organism", str(committee.folder), "--format", "json", *args])
-    assert out.getvalue(), f"exit {code}: {err.getvalue()}"
-    return code, json.loads(out.getvalue())["findings"]
 
 
 def find(rows: list[dict[str, Any]], code: str, subject: str) -> dict[str, Any]:

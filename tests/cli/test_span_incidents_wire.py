@@ -24,8 +24,9 @@ from organismctl.identity.surface_item import (
     SurfaceItem,
     encode_item,
 )
-from tests.cli.test_span_incidents import JOURNAL, check, find, first, quicken
+from tests.cli.test_span_incidents import JOURNAL, find, first, quicken
 from tests.support.committee import Committee, Span, free_ports, make_committee, wait_for
+from tests.support.incident import check
 from tests.support.mosaik import require_engine
 
 ISSUER = h(b"the issuer of alpha, a test key")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from organismctl.observe.node_api import told_height
 from tests.hosts.fleet import Fleet
 from tests.hosts.load import Record
 from tests.support.committee import wait_for
@@ -74,8 +73,7 @@ def _states(fleet: Fleet, names: list[str]) -> int:
     """1 when the nodes' states differ at a height that all of them have just now."""
 
     def look() -> set[bytes] | None:
-        lowest = min(fleet.status(name)["ledger"]["applied"] for name in names)
-        for height in (lowest, told_height(lowest)):
+        for height in fleet.common_heights(names):
             states: set[bytes | None] = set()
             for name in names:
                 with fleet.client(name, "read") as client:

@@ -249,6 +249,11 @@ class Committee:
 
         wait_for(f"{chosen} are bonded", look, 60.0)
 
+    def common_heights(self, names: Sequence[str]) -> tuple[int, int]:
+        """Heights at which nodes may tell their states: one that has gone on tells multiples of the stride alone."""
+        lowest = min(self.status(name)["ledger"]["applied"] for name in names)
+        return lowest, told_height(lowest)
+
     def _alike(self, names: Sequence[str], height: int) -> bool:
         """Whether nodes tell one state at a height; that they tell two, or two ledgers, is a failure."""
         digests = set()
@@ -266,9 +271,7 @@ class Committee:
         chosen = list(names or [name for name in self.names if self.runs(name)])
 
         def look() -> int | None:
-            lowest = min(self.status(name)["ledger"]["applied"] for name in chosen)
-            # A node that has gone on by now tells the state of multiples of the stride alone.
-            heights = (lowest, told_height(lowest))
+            heights = self.common_heights(chosen)
             return next((at for at in heights if at >= at_least and self._alike(chosen, at)), None)
 
         return wait_for(f"{chosen} agree", look, 30.0 if self.relay_port is None else 60.0)
