@@ -43,7 +43,7 @@ def test_three_nodes_make_a_group(nodes: Nodes) -> None:
     until(lambda: len({group.status().leader for group in groups}) == 1, "one leader")
     assert groups[1].execute([b"one", b"two"], 10.0) == 2
     until(lambda: all(group.applied() == [b"one", b"two"] for group in groups), "the commands on every node")
-    assert {group.status().committed for group in groups} == {2}
+    until(lambda: {group.status().committed for group in groups} == {2}, "their commit index")
     groups[2].leave()
     until(lambda: all(len(group.status().bonds) == 1 for group in groups[:2]), "the farewell")
     with pytest.raises(nodes.engine.EngineError, match="the group is closed"):
@@ -198,7 +198,7 @@ def test_a_peer_that_is_not_there_yet_is_found(nodes: Nodes) -> None:
     until(lambda: group.status().bonds == [late.peer_id], "the bond with the late one")
     until(lambda: subscription.producers == [late.peer_id], "the subscription to the late one")
     until(lambda: producer.send(b"here") == "sent", "its first item")
-    assert joined.status().bonds == [early.peer_id]
+    until(lambda: joined.status().bonds == [early.peer_id], "the bond at the late one")
 
 
 def test_links_heal_after_a_restart(nodes: Nodes) -> None:
@@ -230,7 +230,7 @@ def test_links_heal_after_a_restart(nodes: Nodes) -> None:
     two, rejoined, there, incoming = other()
     inbox.recv(0.0)
     until(linked, "both directions again")
-    assert rejoined.status().bonds == [one.peer_id]
+    until(lambda: rejoined.status().bonds == [one.peer_id], "the bond at the other end")
 
 
 def test_what_cannot_be_used_is_named(nodes: Nodes) -> None:

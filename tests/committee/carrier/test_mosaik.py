@@ -127,7 +127,7 @@ def test_frames_go_both_ways_in_order_and_a_stranger_learns_of_the_group(relay: 
             await until("an answer", lambda: one.got == [(two.peer_id, b"back")])
             assert a.view is not None
             assert a.view.id == options().expected
-            assert a.view.bonds == (two.peer_id,)
+            await until("the bond in its view", lambda: a.view.bonds == (two.peer_id,))
             assert a.dropped == a.unproven == 0
 
     run(work)
