@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ENGINE := $(VENV)/.engine
 ENGINE_SOURCES := $(wildcard engine/src/*.rs engine/src/*/*.rs) engine/Cargo.toml engine/Cargo.lock engine/pyproject.toml
-# wheel: as it is shipped; quick: built in about half the time, for checks.
+# wheel: as it is shipped; quick: built in less than half the time, for checks.
 export ENGINE_PROFILE ?= wheel
+# Each test starts processes of the tool: without bytecode on disk every one of them would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 CARRIER ?= loopback
 JOBS ?= auto
 COVERAGE := 85

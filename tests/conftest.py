@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from coverage import Coverage
 
 MUST_RUN = "ORGANISMCTL_TESTS_MUST_RUN"
+COMMITTEE_TESTS = Path(__file__).parent / "committee"
 
 # How fast an example runs is the machine's doing: speed is measured in benchmarks/, never asserted in a test.
 settings.register_profile(
@@ -51,18 +53,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _slow_tests_are_not_traced(
+def _only_quick_tests_are_traced(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """Tracing makes what computes take nearly three times as long; quick tests count for the coverage, slow do not."""
-    tracer = _tracer() if request.node.get_closest_marker("slow") else None
-    if tracer is None:
-        yield
-        return
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    tracer.stop()
+    """Tracing makes what computes take up to three times as long, so slow tests do not count for the coverage.
+
+    Of the processes that tests start, the nodes of the committee's own tests are traced: what else runs in a
+    process of its own, other tests run within theirs.
+    """
+    slow = request.node.get_closest_marker("slow") is not None
+    if slow or COMMITTEE_TESTS not in request.path.parents:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    tracer = _tracer() if slow else None
+    if tracer is not None:
+        tracer.stop()
     yield
-    tracer.start()
+    if tracer is not None:
+        tracer.start()
 
 
 def _tracer() -> Coverage | None:
