@@ -116,7 +116,8 @@ def _dark(scope: Scope, view: SurfaceView) -> Finding:
     if period is None or limit is None:
         shown = "deployment.toml tells no period of its clock: how long silence may last is not known"
         return _row(view, Status.UNKNOWN, shown, values, bounds)
-    ago = None if last is None else _latest(view) - last
+    until = _listened_until(view)
+    ago = None if last is None else max(until - last, 0)
     values["dark_periods"] = None if ago is None else round(ago / period, 2)
     if view.marker is not None:
         return _row(view, Status.OK, "silent in order: its marker is its last item", values, bounds)
@@ -127,10 +128,10 @@ def _dark(scope: Scope, view: SurfaceView) -> Finding:
         what = "nobody listens" if name is None else f"{name} listened for {duration(quiet)} only"
         shown = f"{what}: silence is proven by {duration(limit)} of listening (`--listen`, or a resident exporter)"
         return _row(view, Status.UNKNOWN, shown, values, bounds)
-    since = last if last is not None else _latest(view) - quiet
-    values |= {"dark_since_ms": since, "dark_periods": round((_latest(view) - since) / period, 2)}
+    since = last if last is not None else until - quiet
+    values |= {"dark_since_ms": since, "dark_periods": round((until - since) / period, 2)}
     names = listed([one.name for one in _listeners(view)], 3)
-    shown = f"dark for {(_latest(view) - since) / period:.0f} periods, since {moment(since)}; heard by none of {names}"
+    shown = f"dark for {(until - since) / period:.0f} periods, since {moment(since)}; heard by none of {names}"
     return _row(view, Status.BAD, shown + _whose(view), values, bounds)
 
 
@@ -176,15 +177,17 @@ def _stood(memory: Memory) -> bool:
     )
 
 
-def _latest(view: SurfaceView) -> int:
-    """The last moment at which anybody looked at it or listened."""
-    found = [one.until_ms for one in _listeners(view)] + [
-        one.seen_ms for one in view.nodes if one.why is None
-    ]
-    found += [one.seen_ms for one in view.endpoints] + (
-        [view.memory.seen_ms] if view.memory is not None else []
-    )
-    return max(found, default=0)
+def _listened_until(view: SurfaceView) -> int:
+    """The last moment at which anybody listened; where nobody did, at which anybody looked at it.
+
+    An answer that came later (a slow endpoint's) adds no silence: nobody listened meanwhile.
+    """
+    listened = [one.until_ms for one in _listeners(view)]
+    if listened:
+        return max(listened)
+    looked = [one.seen_ms for one in view.nodes if one.why is None] + [one.seen_ms for one in view.endpoints]
+    looked += [view.memory.seen_ms] if view.memory is not None else []
+    return max(looked, default=0)
 
 
 def _longest_quiet(view: SurfaceView) -> tuple[int, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,13 @@ def test_silence_that_nobody_listened_to_proves_nothing() -> None:
     longer = heard(items=0, last_ms=None, last_seq=None, rate_per_s=0.0, listened_ms=12_000)
     rows = judged([*nodes(**{**broken, "last_event_ms": None}), longer], deployed=wired)
     assert pick(rows, "MEMBER-DARK", SUBJECT).values["dark_periods"] == 12.0
+
+
+def test_an_endpoint_that_answers_late_adds_no_silence() -> None:
+    """Seen in a demo on a loaded machine: the nodes had told 3 s before that they heard it right then."""
+    late = replace(endpoint(last_item_ms=None), seen_ms=NOW_MS + 30_000)
+    row = pick(judged([*nodes(last_event_ms=NOW_MS - 18), late, *admitted()]), "MEMBER-DARK", SUBJECT)
+    assert (row.status, row.summary) == (Status.OK, "last heard 18 ms before it was looked at")
 
 
 def test_a_refused_ticket_names_its_step() -> None:
