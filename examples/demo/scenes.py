@@ -145,6 +145,8 @@ class Story:
         )  # fmt: skip
         wait_for("the integrator's first ten items", lambda: len(seen(self.items).seqs) >= 10, timeout=90)
         self.ctl("tickets", "install", "--node", "node-a", "--node", "node-b", "--node", "node-c", show=False)
+        # The first items need two nodes: the third may still be subscribing.
+        wait_for("a subscription of every node to each member", self._all_hear, timeout=60)
         self.ctl("check", "committee")
         self.ctl("status")
 
@@ -248,6 +250,9 @@ class Story:
             "--request", str(request), "-o", str(bundle), show=show,
         )  # fmt: skip
         self.ctl("tickets", "import", str(bundle), "--allow-earlier", show=show)
+
+    def _all_hear(self) -> bool:
+        return self.ctl("check", "subscriptions", show=False, expect=range(10)).code == 0
 
     def _demand_order(self) -> None:
         now = seen(self.items)

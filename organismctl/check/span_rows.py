@@ -131,7 +131,9 @@ def _dark(scope: Scope, view: SurfaceView) -> Finding:
     since = last if last is not None else until - quiet
     values |= {"dark_since_ms": since, "dark_periods": round((until - since) / period, 2)}
     names = listed([one.name for one in _listeners(view)], 3)
-    shown = f"dark for {(until - since) / period:.0f} periods, since {moment(since)}; heard by none of {names}"
+    shown = (
+        f"dark for {(until - since) / period:.0f} periods, since {moment(since)}; heard by none of {names}"
+    )
     return _row(view, Status.BAD, shown + _whose(view), values, bounds)
 
 

@@ -38,7 +38,8 @@ def short_of_quorum(staged: Stage, committee: Committee) -> None:
         it.found("COMMITTEE-QUORUM")
         it.run("COMMITTEE-QUORUM")
         assert it.report["runbook"] == "committee-short"
-        assert it.chosen[0] == "A majority is away"  # a surface that has gone stale meanwhile is shown as well
+        # A surface that has gone stale meanwhile is shown as well.
+        assert it.chosen[0] == "A majority is away"
         assert sorted(it.ran) == [(f"committee start --node node-{one}", 0) for one in "bc"]
         it.well()
 
