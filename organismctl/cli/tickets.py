@@ -131,7 +131,8 @@ def import_(
     emit(table(rows, ["node", "spanned member", "file", "old horizon", "new horizon"]))
     if any(one.admission and one.file not in one.node.tickets for one in renewed):
         say(
-            "next: start each node on mosaik, or start it again when it runs: it learns of a first ticket at its start"
+            "next: start each node on mosaik; one that runs takes its first ticket as soon as deployment.toml on its "
+            "host names it"
         )
     elif all(one.admission for one in renewed):
         say("next: nothing; nodes on mosaik take their tickets for our own committee from these files")

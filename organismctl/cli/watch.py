@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -113,10 +112,11 @@ class Watcher:
     def _reread(self) -> None:
         from organismctl.cli.judging import load_subject
         from organismctl.errors import OrganismError
+        from organismctl.files.atomic import stamp
 
         context = self.subject.context
         paths = [context.organism_path, context.lock_path, context.deployment_path]
-        stamps = [_stamp(path) for path in paths if path is not None]
+        stamps = [stamp(path) for path in paths if path is not None]
         if self._stamps is None:
             self._stamps = stamps
         if stamps == self._stamps:
@@ -128,14 +128,6 @@ class Watcher:
             self.note = f"the files changed and are not read: {error.message}"
             return
         self._stamps, self.note = stamps, None
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def _kinds(names: list[str]) -> frozenset[str]:

@@ -30,7 +30,7 @@ from organismctl.exporter.series import PREFIX
 from organismctl.exporter.server import Address, Server
 from organismctl.exporter.state import UP, State
 from organismctl.exporter.sweep import Look, Watched
-from organismctl.files.atomic import os_errors
+from organismctl.files.atomic import os_errors, stamp
 from organismctl.observe.exporter_memory import SCHEMA
 from organismctl.observe.look import now_ms
 
@@ -97,15 +97,7 @@ class Files(Generic[W]):
         self._say("the files have changed; they were read again")
 
     def _signature(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_stat(path) for path in self._paths)
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return tuple(stamp(path) for path in self._paths)
 
 
 class Exporter(Generic[W]):

@@ -223,3 +223,12 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file's content (modification time in ns, bytes, inode); ``None``: it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

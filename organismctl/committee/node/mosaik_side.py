@@ -15,10 +15,12 @@ from organismctl.committee.carrier.mosaik_validators import mosaik_validators
 from organismctl.committee.node.mosaik_surfaces import MapSurface, StreamSurface
 from organismctl.committee.node.mosaik_upstream import WireReader
 from organismctl.committee.node.publishing import Publisher
-from organismctl.committee.node.settings import MosaikSettings, NodeSettings, Upstream
+from organismctl.committee.node.settings import MosaikSettings, NodeSettings, Upstream, own_tickets
 from organismctl.committee.node.tickets import Held, TicketStore, judge, ticket_files
 from organismctl.committee.node.upstream import UpstreamReader
 from organismctl.errors import OrganismError
+from organismctl.files.atomic import stamp
+from organismctl.files.deployment import load_deployment
 from organismctl.identity.digest import derive
 
 RENEW_S = 1.0
@@ -45,6 +47,8 @@ class MosaikSide:
         self._mosaik = mosaik
         self._store = tickets
         self._published: list[Ticket] = []
+        self._files = mosaik.tickets
+        self._stamp = stamp(mosaik.deployment)
         self.network = MosaikNetwork(mosaik.network)
         self.carrier = MosaikCarrier(
             settings.peer_id,
@@ -65,9 +69,10 @@ class MosaikSide:
             OrganismError: It cannot be done; says why.
         """
         self._published = self._tickets()
-        if self._settings.config.acl and not self._mosaik.tickets and self._settings.peers:
+        if self._settings.config.acl and not self._files and self._settings.peers:
             log.warning(
-                "[[acl]] admits by ticket and deployment.toml names none for this node: nobody will bond to it"
+                "[[acl]] admits by ticket and deployment.toml names none for this node: nobody bonds to it before "
+                "`tickets import` has put one there"
             )
         await self.network.start(self._published)
 
@@ -121,6 +126,7 @@ class MosaikSide:
         """Publish tickets as their files change, for ever: new ones stand before old ones go."""
         while True:
             await asyncio.sleep(RENEW_S)
+            await asyncio.to_thread(self._read_again)
             tickets = await asyncio.to_thread(self._tickets)
             if tickets == self._published:
                 continue
@@ -136,8 +142,21 @@ class MosaikSide:
 
     def _tickets(self) -> list[Ticket]:
         """Ours for our own committee, then those for spanned members; each once."""
-        found = dict.fromkeys([*ticket_files(self._mosaik.tickets), *self._store.published()])
+        found = dict.fromkeys([*ticket_files(self._files), *self._store.published()])
         return list(found)[:MAX_TICKETS]
+
+    def _read_again(self) -> None:
+        """Take in the ticket files that deployment.toml names now; one that cannot be read changes nothing."""
+        found = stamp(self._mosaik.deployment)
+        if found == self._stamp:
+            return
+        self._stamp = found
+        try:
+            self._files = own_tickets(load_deployment(self._mosaik.deployment), self._settings.name)
+        except OrganismError as exc:
+            log.warning(
+                "our tickets stay as they were, for deployment.toml is not read again: %s", exc.message
+            )
 
     def admission(self) -> list[Held]:
         """This node's tickets for our own committee, judged now by every validator of ``[[acl]]`` of their class."""
@@ -149,5 +168,5 @@ class MosaikSide:
                 derive(ticket_class, data),
                 judge(config.acl, ticket_class, data, self._settings.peer_id, config.network, now_s),
             )
-            for ticket_class, data in ticket_files(self._mosaik.tickets)
+            for ticket_class, data in ticket_files(self._files)
         ]

@@ -55,11 +55,13 @@ class MosaikSettings:
     Attributes:
         network: Where and as whom it takes part.
         group: The Group that it bonds in.
-        tickets: Files of its tickets for our own committee.
+        deployment: deployment.toml, which is read again for the tickets that it names.
+        tickets: Files of its tickets for our own committee, as it named them at the start.
     """
 
     network: NetworkOptions
     group: GroupOptions
+    deployment: Path
     tickets: tuple[Path, ...]
 
 
@@ -219,8 +221,15 @@ def _mosaik(
             sync=(group.sync_batch, group.sync_fetch_timeout_s),
             machine_type=group.machine_type,
         ),
-        tickets=tuple(deployment.resolve(one) for one in node.tickets),
+        deployment=deployment.path,
+        tickets=own_tickets(deployment, node.name),
     )
+
+
+def own_tickets(deployment: Deployment, name: str) -> tuple[Path, ...]:
+    """Files of a node's tickets for our own committee, as a deployment names them; none for a node unknown to it."""
+    node = deployment.node(name)
+    return () if node is None else tuple(deployment.resolve(one) for one in node.tickets)
 
 
 def _bootstrap(pairs: Iterable[tuple[bytes, str | None]]) -> tuple[tuple[bytes, tuple[str, ...]], ...]:

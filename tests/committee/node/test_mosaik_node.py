@@ -117,6 +117,28 @@ def test_tickets_are_renewed_without_a_bond_being_dropped(tmp_path: Path) -> Non
         assert dropped == 0
 
 
+def test_a_first_ticket_that_comes_after_the_start_makes_bonds(tmp_path: Path) -> None:
+    with running_committee(tmp_path / "acme", carrier="mosaik") as committee:
+        committee.stop()
+        text = committee.deployment.read_text()
+        line = 'tickets = ["tickets/node-a.admission.ticket"]\n'
+        assert line in text
+        committee.deployment.write_text(text.replace(line, ""))
+        committee.start()
+
+        def bonds(name: str) -> set[str]:
+            return {one["name"] for one in committee.status(name)["bonds"] if one["connected"]}
+
+        wait_for("the others are bonded", lambda: bonds("node-b") == {"node-c"}, 60)
+        assert committee.status("node-a")["mosaik"]["admission"] == []
+        committee.deployment.write_text(text + "\nnot TOML")
+        wait_for("a broken file is said", lambda: "is not read again" in committee.log("node-a"), 30)
+        committee.deployment.write_text(text)
+        wait_for("it is bonded too", lambda: bonds("node-b") == {"node-a", "node-c"}, 60)
+        (held,) = committee.status("node-a")["mosaik"]["admission"]
+        assert held["valid"]
+
+
 def test_a_map_surface_is_filled_by_whoever_is_there(tmp_path: Path) -> None:
     with running_committee(tmp_path / "acme", carrier="mosaik", surface="map") as committee:
 
