@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,19 +44,9 @@ class Alpha:
 
     def __init__(self, relay: str, port: int, buffer: int = 100_000) -> None:
         engine = load_engine()
-
-        def start() -> Any:
-            try:
-                return engine.Network.start(
-                    uid("mosaik.universe"), SEED, relay=relay, bind=[f"127.0.0.1:{port}"]
-                )
-            except engine.EngineError as exc:
-                if "Bind error" not in str(exc):
-                    raise
-                return None
-
-        # What the one before still had to send to a slow peer holds its port for some seconds after its end.
-        self.network = wait_for("the port is free", start, 60)
+        self.network = engine.Network.start(
+            uid("mosaik.universe"), SEED, relay=relay, bind=[f"127.0.0.1:{port}"]
+        )
         key = [("EdDSA", public_key("EdDSA", ISSUER))]
         validator = engine.Validator.jwt(key, issuers=["alpha"])
         self.producer = self.network.producer(STREAM, validators=[validator], buffer=buffer)
