@@ -134,8 +134,16 @@ def test_the_incidents_of_a_spanned_member_on_the_wire(wired: tuple[Committee, A
     stage_a_ticket_that_ended_is_named_with_its_step(*wired)
     stage_an_observer_with_a_ticket_hears_what_nodes_hear(*wired)
     stage_silence_and_an_end_on_the_wire(*wired)
-    stage_a_node_that_stands_still_is_dropped_as_a_slow_consumer(*wired)
     stage_a_marker_and_then_a_flood_on_the_wire(*wired)
+
+
+def test_a_node_that_stands_still_is_dropped_as_a_slow_consumer(wired: tuple[Committee, Alpha]) -> None:
+    """By itself: a producer that had a consumer which stood still may hold its port for a minute after its end."""
+    committee, alpha = wired
+    alpha.network.close()
+    for node in load_deployment(committee.deployment).nodes:
+        paper(committee, node.name, node.peer_id, 30)
+    stage_a_node_that_stands_still_is_dropped_as_a_slow_consumer(committee, alpha)
 
 
 def stage_a_ticket_that_ended_is_named_with_its_step(committee: Committee, alpha: Alpha) -> None:
@@ -206,6 +214,9 @@ def stage_a_node_that_stands_still_is_dropped_as_a_slow_consumer(committee: Comm
         wait_for(
             "all nodes are subscribed again", lambda: again.serves(committee) == set(committee.names), 90
         )
+        # What was heard before tells afterwards what is missing.
+        again.flood(5)
+        wait_for("all have heard it", lambda: all(_heard(committee, name) for name in committee.names), 60)
         slow = committee.processes["node-c"]
         slow.send_signal(signal.SIGSTOP)
         try:
@@ -222,6 +233,12 @@ def stage_a_node_that_stands_still_is_dropped_as_a_slow_consumer(committee: Comm
         alpha.seq = again.seq
     finally:
         again.network.close()
+
+
+def _heard(committee: Committee, name: str) -> bool:
+    with committee.client(name, "read") as client:
+        (one,) = client.subscriptions()
+    return one.received > 0
 
 
 def _dropped(alpha: Alpha, committee: Committee, name: str) -> bool:

@@ -273,6 +273,8 @@ def test_retirement_seals_and_everything_is_refused(committee: Committee) -> Non
     committee.start()
     committee.proposer()
     for name in committee.names:
+        # Until a node has heard of the seal again, it looks for a majority first.
+        wait_for("sealed again", lambda name=name: committee.status(name)["sealed"], 60)
         with committee.client(name) as client:
             with pytest.raises(NodeRefusedError) as refused:
                 note(client, 9, peer)
