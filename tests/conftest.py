@@ -58,8 +58,8 @@ def _only_quick_tests_are_traced(
 ) -> Iterator[None]:
     """Tracing makes what computes take up to three times as long, so slow tests do not count for the coverage.
 
-    Of the processes that tests start, the nodes of the committee's own tests are traced: what else runs in a
-    process of its own, other tests run within theirs.
+    Of the processes that tests start, only those of the committee's own tests are traced: tracing them all takes
+    minutes more and hardly moves the figure.
     """
     slow = request.node.get_closest_marker("slow") is not None
     if slow or COMMITTEE_TESTS not in request.path.parents:

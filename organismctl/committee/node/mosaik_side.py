@@ -126,7 +126,6 @@ class MosaikSide:
         """Publish tickets as their files change, for ever: new ones stand before old ones go."""
         while True:
             await asyncio.sleep(RENEW_S)
-            await asyncio.to_thread(self._read_again)
             tickets = await asyncio.to_thread(self._tickets)
             if tickets == self._published:
                 continue
@@ -141,7 +140,8 @@ class MosaikSide:
             log.info("%d tickets are published", len(tickets))
 
     def _tickets(self) -> list[Ticket]:
-        """Ours for our own committee, then those for spanned members; each once."""
+        """Ours for our own committee, then those for spanned members; each once, as the files are now."""
+        self._read_again()
         found = dict.fromkeys([*ticket_files(self._files), *self._store.published()])
         return list(found)[:MAX_TICKETS]
 

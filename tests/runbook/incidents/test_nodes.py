@@ -38,8 +38,8 @@ def short_of_quorum(staged: Stage, committee: Committee) -> None:
         it.found("COMMITTEE-QUORUM")
         it.run("COMMITTEE-QUORUM")
         assert it.report["runbook"] == "committee-short"
-        # A surface that has gone stale meanwhile is shown as well.
-        assert it.chosen[0] == "A majority is away"
+        # The surface may have gone stale meanwhile: then that, and nothing else, is shown as well.
+        assert it.chosen in (["A majority is away"], ["A majority is away", "A surface is stale or silent"])
         assert sorted(it.ran) == [(f"committee start --node node-{one}", 0) for one in "bc"]
         it.well()
 
