@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from organismctl.committee.carrier.mosaik_engine import load_engine
 from organismctl.files.deployment import load_deployment
 from organismctl.identity.digest import h, uid
@@ -96,9 +94,11 @@ def paper(committee: Committee, name: str, peer: bytes, days: float) -> None:
     path.chmod(0o600)
 
 
-@pytest.fixture
-def wired(tmp_path: Path) -> Iterator[tuple[Committee, Alpha]]:
-    """Three nodes on mosaik that read alpha's stream; node-b's ticket there ended yesterday."""
+@contextlib.contextmanager
+def spanning_alpha(
+    folder: Path, lapsed: tuple[str, ...] = (), **alpha_s: int
+) -> Iterator[tuple[Committee, Alpha]]:
+    """Three nodes on mosaik that read alpha's stream; the tickets of those lapsed ended yesterday."""
     require_engine()
     (port,) = free_ports(1)
     issuer = (
@@ -106,7 +106,7 @@ def wired(tmp_path: Path) -> Iterator[tuple[Committee, Alpha]]:
         f'keys = [{{ alg = "EdDSA", key = "{public_key("EdDSA", ISSUER).hex()}" }}]\n'
     )
     span = Span("alpha", f"{7:064x}", STREAM.hex(), (), extra=issuer)
-    committee = make_committee(tmp_path / "acme", spans=[span], fold="fan-in", carrier="mosaik")
+    committee = make_committee(folder / "acme", spans=[span], fold="fan-in", carrier="mosaik")
     quicken(committee)
     place = f"{peer_id_from_seed(SEED).hex()}@127.0.0.1:{port}"
     text = committee.deployment.read_text().replace("endpoints = []", f'peers = ["{place}"]')
@@ -114,11 +114,11 @@ def wired(tmp_path: Path) -> Iterator[tuple[Committee, Alpha]]:
         text += f'[[span.ticket]]\nnode = "{name}"\nfile = "tickets/{name}.alpha.ticket"\n'
     committee.deployment.write_text(text)
     for node in load_deployment(committee.deployment).nodes:
-        paper(committee, node.name, node.peer_id, -1 if node.name == "node-b" else 30)
+        paper(committee, node.name, node.peer_id, -1 if node.name in lapsed else 30)
     alpha = None
     try:
         committee.start_relay()
-        alpha = Alpha(f"http://127.0.0.1:{committee.relay_port}", port)
+        alpha = Alpha(f"http://127.0.0.1:{committee.relay_port}", port, **alpha_s)
         committee.start()
         committee.bonded()
         yield committee, alpha
@@ -129,12 +129,39 @@ def wired(tmp_path: Path) -> Iterator[tuple[Committee, Alpha]]:
         print("\n".join(JOURNAL))
 
 
-def test_the_incidents_of_a_spanned_member_on_the_wire(wired: tuple[Committee, Alpha]) -> None:
+def test_the_incidents_of_a_spanned_member_on_the_wire(tmp_path: Path) -> None:
     """One after the other on one committee: each begins where the one before has ended."""
-    stage_a_ticket_that_ended_is_named_with_its_step(*wired)
-    stage_an_observer_with_a_ticket_hears_what_nodes_hear(*wired)
-    stage_silence_and_an_end_on_the_wire(*wired)
-    stage_a_marker_and_then_a_flood_on_the_wire(*wired)
+    with spanning_alpha(tmp_path, lapsed=("node-b",)) as wired:
+        stage_a_ticket_that_ended_is_named_with_its_step(*wired)
+        stage_an_observer_with_a_ticket_hears_what_nodes_hear(*wired)
+        stage_silence_and_an_end_on_the_wire(*wired)
+        stage_a_marker_and_then_a_flood_on_the_wire(*wired)
+
+
+def test_a_node_that_stands_still_is_dropped_as_a_slow_consumer(tmp_path: Path) -> None:
+    """Its process is stopped, as a host that swaps stops it; mosaik's producer waits for nobody.
+
+    By itself: such a producer may hold its port for a minute after its end.
+    """
+    with spanning_alpha(tmp_path, buffer=SHORT) as (committee, alpha):
+        # What was heard before tells afterwards what is missing.
+        with alpha.pulse():
+            wait_for(
+                "all have heard it", lambda: all(_heard(committee, name) for name in committee.names), 90
+            )
+        slow = committee.processes["node-c"]
+        slow.send_signal(signal.SIGSTOP)
+        try:
+            wait_for("it drops the node that stands still", lambda: _dropped(alpha, committee, "node-c"), 60)
+        finally:
+            slow.send_signal(signal.SIGCONT)
+        wait_for("the node is subscribed again", lambda: "node-c" in alpha.serves(committee), 90)
+        alpha.send()
+        _, row, _ = first(committee, "alpha drops node-c as a slow consumer", "SPAN-SLOW-CONSUMER",
+                          f"node-c × {SUBJECT}", "warn")  # fmt: skip
+        assert row["values"]["missed"] > 0
+        assert row["values"]["nodes_without_loss"] == ["node-a", "node-b"]
+        assert "it was dropped as a slow consumer" in row["summary"]
 
 
 def stage_a_ticket_that_ended_is_named_with_its_step(committee: Committee, alpha: Alpha) -> None:
@@ -193,45 +220,6 @@ def stage_silence_and_an_end_on_the_wire(committee: Committee, alpha: Alpha) -> 
     alpha.network.close()
     exit_code, row, _ = first(committee, "alpha's process ends", "SPAN-PRODUCER-GONE", SUBJECT)
     assert exit_code == 6
-
-
-def test_a_node_that_stands_still_is_dropped_as_a_slow_consumer(wired: tuple[Committee, Alpha]) -> None:
-    """Its process is stopped, as a host that swaps stops it; mosaik's producer waits for nobody.
-
-    By itself: such a producer may hold its port for a minute after its end.
-    """
-    committee, alpha = wired
-    alpha.network.close()
-    for node in load_deployment(committee.deployment).nodes:
-        paper(committee, node.name, node.peer_id, 30)
-    text = committee.deployment.read_text()
-    port = int(text.partition('peers = ["')[2].partition('"')[0].rpartition(":")[2])
-    again = Alpha(f"http://127.0.0.1:{committee.relay_port}", port, buffer=SHORT)
-    again.seq = alpha.seq
-    try:
-        wait_for(
-            "all nodes are subscribed again", lambda: again.serves(committee) == set(committee.names), 90
-        )
-        # What was heard before tells afterwards what is missing.
-        with again.pulse():
-            wait_for(
-                "all have heard it", lambda: all(_heard(committee, name) for name in committee.names), 60
-            )
-        slow = committee.processes["node-c"]
-        slow.send_signal(signal.SIGSTOP)
-        try:
-            wait_for("it drops the node that stands still", lambda: _dropped(again, committee, "node-c"), 60)
-        finally:
-            slow.send_signal(signal.SIGCONT)
-        wait_for("the node is subscribed again", lambda: "node-c" in again.serves(committee), 90)
-        again.send()
-        _, row, _ = first(committee, "alpha drops node-c as a slow consumer", "SPAN-SLOW-CONSUMER",
-                             f"node-c × {SUBJECT}", "warn")  # fmt: skip
-        assert row["values"]["missed"] > 0
-        assert row["values"]["nodes_without_loss"] == ["node-a", "node-b"]
-        assert "it was dropped as a slow consumer" in row["summary"]
-    finally:
-        again.network.close()
 
 
 def _heard(committee: Committee, name: str) -> bool:

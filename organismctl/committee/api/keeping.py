@@ -40,7 +40,7 @@ async def tickets(node: ServedNode) -> dict[str, Any]:
     dependencies=[OPERATE],
 )
 async def install(node: ServedNode, body: TicketBody) -> dict[str, Any]:
-    """Install a ticket for a spanned member."""
+    """Install a ticket for a spanned member; on mosaik it is published when this answers."""
     try:
         data = blob(body.data, "data")
     except MalformedAnswerError as exc:
@@ -48,6 +48,8 @@ async def install(node: ServedNode, body: TicketBody) -> dict[str, Any]:
     ticket_id = await asyncio.to_thread(
         node.tickets.install, body.span, bytes.fromhex(body.class_), data, replace=body.replace
     )
+    if node.mosaik is not None:
+        await node.mosaik.publish()
     return {"ticket_id": ticket_id.hex()}
 
 

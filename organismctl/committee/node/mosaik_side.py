@@ -47,6 +47,7 @@ class MosaikSide:
         self._mosaik = mosaik
         self._store = tickets
         self._published: list[Ticket] = []
+        self._publishing = asyncio.Lock()
         self._files = mosaik.tickets
         self._stamp = stamp(mosaik.deployment)
         self.network = MosaikNetwork(mosaik.network)
@@ -123,18 +124,26 @@ class MosaikSide:
     # Tickets.
 
     async def renew(self) -> None:
-        """Publish tickets as their files change, for ever: new ones stand before old ones go."""
+        """Publish tickets as their files change, for ever."""
         while True:
             await asyncio.sleep(RENEW_S)
+            await self.publish()
+
+    async def publish(self) -> None:
+        """Publish the tickets as the files are now: new ones stand before old ones go; shown when this returns.
+
+        A failure is told by :attr:`ticket_fault`, and tried again by the next.
+        """
+        async with self._publishing:
             tickets = await asyncio.to_thread(self._tickets)
             if tickets == self._published:
-                continue
+                return
             try:
                 await asyncio.to_thread(self.network.set_tickets, tickets)
             except OrganismError as exc:
                 self.ticket_fault = exc.message
                 log.warning("%s", exc.message)
-                continue
+                return
             self.ticket_fault = ""
             self._published = tickets
             log.info("%d tickets are published", len(tickets))

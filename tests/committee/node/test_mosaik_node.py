@@ -12,8 +12,10 @@ from typing import Any
 
 from organismctl.committee.carrier.mosaik_engine import load_engine
 from organismctl.committee.node.settings import load_settings
+from organismctl.identity.digest import derive
 from organismctl.identity.peer_entry import read_catalog
 from organismctl.identity.surface_item import SurfaceItem, decode_item
+from organismctl.identity.validator import JWT_CLASS
 from tests.support.committee import Committee, Span, running_committee, wait_for
 from tests.support.mosaik import admit, require_engine
 
@@ -93,6 +95,28 @@ def test_the_catalog_is_told_over_http(tmp_path: Path) -> None:
         assert committee.status("node-a")["mosaik"]["group_id"] == group.hex()
 
 
+def published(committee: Committee, name: str) -> dict[bytes, set[str]]:
+    """Peer id to ticket ids, as a node's catalog has them."""
+    with urllib.request.urlopen(f"{committee.url(name)}/v1/wire/catalog") as response:
+        text = json.load(response)["catalog"]
+    catalog = read_catalog(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return {one.entry.peer_id: {ticket.id.hex() for ticket in one.entry.tickets} for one in catalog.entries}
+
+
+def test_a_ticket_that_was_sent_is_on_the_wire_at_once_and_the_older_one_is_not(tmp_path: Path) -> None:
+    span = Span("up", "11" * 32, "22" * 32, ("http://127.0.0.1:9",))
+    options: dict[str, Any] = {"spans": [span], "fold": "fan-in", "names": ["node-a"]}
+    with running_committee(tmp_path / "acme", carrier="mosaik", **options) as committee:
+        peer = bytes.fromhex(committee.status("node-a")["peer_id"])
+        (own,) = published(committee, "node-a")[peer]
+        # Many times: the node looks at its files by itself too, between the new one and the end of the old one.
+        for many in range(20):
+            ticket = b"ticket %d" % many
+            with committee.client("node-a") as client:
+                client.install_ticket("up", JWT_CLASS, ticket, replace=True)
+            assert published(committee, "node-a")[peer] == {own, derive(JWT_CLASS, ticket).hex()}
+
+
 def test_tickets_are_renewed_without_a_bond_being_dropped(tmp_path: Path) -> None:
     with running_committee(tmp_path / "acme", carrier="mosaik") as committee:
         committee.bonded()
@@ -105,11 +129,8 @@ def test_tickets_are_renewed_without_a_bond_being_dropped(tmp_path: Path) -> Non
         def renewed() -> bool:
             nonlocal dropped
             dropped += sum(not bond["connected"] for bond in committee.status("node-b")["bonds"])
-            with urllib.request.urlopen(f"{committee.url('node-c')}/v1/wire/catalog") as response:
-                text = json.load(response)["catalog"]
-            catalog = read_catalog(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             (after,) = committee.status("node-a")["mosaik"]["admission"]
-            ids = {ticket.id.hex() for one in catalog.entries for ticket in one.entry.tickets}
+            ids = {one for shown in published(committee, "node-c").values() for one in shown}
             return after["ticket_id"] in ids and before["ticket_id"] not in ids
 
         wait_for("renewed", renewed, 60)
