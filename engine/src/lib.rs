@@ -5,6 +5,7 @@
 //! With the feature `python` the crate is the extension module `organismctl_engine`.
 
 mod address;
+mod behind;
 mod entry;
 mod error;
 mod group;
