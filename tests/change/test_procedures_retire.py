@@ -98,6 +98,17 @@ def test_a_moment_that_is_past_is_not_begun(tmp_path: Path) -> None:
     assert "is past" in why
 
 
+@pytest.mark.parametrize("procedure", ["retire", "retire amend"])
+def test_without_a_majority_it_is_refused_at_once(tmp_path: Path, procedure: str) -> None:
+    desk = Desk(tmp_path, "retire", {**RETIRE, "effective_at": "2026-12-01T00:00:00Z"})
+    if procedure == "retire amend":
+        with pytest.raises(ParkedError):
+            desk.runner().run()
+    desk.committee.up = {"node-a"}
+    told = build(procedure, desk.site(), {**RETIRE, "effective_at": "2026-12-02T00:00:00Z"}).refusals()
+    assert told == ["now, 1 of 3 committee members are up, a majority is 2 (missing: node-b, node-c)"]
+
+
 def test_a_retirement_that_was_left_lying_is_not_scheduled_after_its_moment(tmp_path: Path) -> None:
     """A resume looks anew: sealing at once is not what was planned."""
     desk = Desk(tmp_path, "retire", RETIRE)

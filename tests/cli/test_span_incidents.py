@@ -163,7 +163,7 @@ def stage_a_spanned_member_retires(committee: Committee, _alpha: Lattice, beta: 
     beta.retire("beta-2 \x1b[31mred\x1b[0m")
     exit_code, row, rows = first(committee, "beta retires", "SPAN-RETIRING", "beta / events", "warn")
     assert row["values"]["replacement"].startswith("beta-2")
-    assert row["values"]["effective_at"] == "2026-12-01T00:00:00Z"
+    assert row["values"]["effective_at"] == "2126-12-01T00:00:00Z"
     assert find(rows, "SPAN-SUBSCRIPTION", "node-a × beta / events")["status"] == "ok"
     assert exit_code != 0  # alpha is silent, and the fold waits
     for form in ("table", "junit", "github", "prometheus"):

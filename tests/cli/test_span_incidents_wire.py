@@ -248,7 +248,7 @@ def stage_a_marker_and_then_a_flood_on_the_wire(committee: Committee, alpha: Alp
             "ok",
             patience=90,
         )
-        again.send(RetirementMarker("tick:99 or 2026-12-01T00:00:00Z", "alpha-2", "moved"))
+        again.send(RetirementMarker("tick:99 or 2126-12-01T00:00:00Z", "alpha-2", "moved"))
         _, row, _ = first(committee, "alpha retires on the wire", "SPAN-RETIRING", SUBJECT, "warn")
         assert row["values"]["replacement"] == "alpha-2"
         flood = threading.Thread(target=again.flood, args=(200_000,), daemon=True)

@@ -96,7 +96,7 @@ def test_verify_shows_each_node(committee: Committee, capsys: pytest.CaptureFixt
             f"surface facts  fingerprint {committee.fingerprint.hex()[:10]}  id {committee.surface_id.hex()[:10]}",
             f"status  {'node'.ljust(len(served[0]))}  items  last seq  detail",
             *(
-                f"ok      {url}  3      2         the marker is the last item, effective 2026-12-01T00:00:00Z"
+                f"ok      {url}  3      2         the marker is the last item, effective 2126-12-01T00:00:00Z"
                 for url in served
             ),
             "2 of 2 nodes prove the surface; 2 end with the marker",
@@ -116,7 +116,7 @@ def test_verify_in_json_holds_to_its_schema(
     jsonschema.validate(value, schemas()["surface-verify.schema.json"])
     assert value["exit"] == code
     assert [row["endpoint"] for row in value["endpoints"]] == chosen
-    assert value["endpoints"][0]["effective_at"] == "2026-12-01T00:00:00Z"
+    assert value["endpoints"][0]["effective_at"] == "2126-12-01T00:00:00Z"
 
 
 def test_nodes_come_from_deployment_when_none_is_named(

@@ -56,7 +56,7 @@ def test_it_reads_a_surface_up_to_the_marker(integrator: Path, nodes: Nodes) -> 
     items = [
         SurfaceItem(seq, seq + 10, Fact(b"fact %d" % seq), certificate(1, signatures)) for seq in range(5)
     ]
-    marker = RetirementMarker("2026-12-01T00:00:00Z", "REF", "moved")
+    marker = RetirementMarker("2126-12-01T00:00:00Z", "REF", "moved")
     items.append(SurfaceItem(5, 15, marker, certificate(1, signatures)))
     reading = subprocess.Popen(
         command(integrator, node, "--relay", nodes.relay.url, "--count", "100"),
@@ -81,7 +81,7 @@ def test_it_reads_a_surface_up_to_the_marker(integrator: Path, nodes: Nodes) -> 
     assert [line["height"] for line in read] == list(range(10, 16))
     assert [bytes.fromhex(line["fact"]) for line in read[:5]] == [b"fact %d" % seq for seq in range(5)]
     assert read[5]["retirement"] == {
-        "effective_at": "2026-12-01T00:00:00Z",
+        "effective_at": "2126-12-01T00:00:00Z",
         "replacement": "REF",
         "reason": "moved",
     }

@@ -38,7 +38,7 @@ SEEDS = [h(f"member {number}, a test key".encode()) for number in range(5)]
 PEERS = [peer_id_from_seed(seed) for seed in SEEDS]
 KEYS = dict(zip(PEERS, SEEDS, strict=True))
 STRANGER = h(b"a stranger, a test key")
-MARKER = RetirementMarker("2026-12-01T00:00:00Z", None, "the end")
+MARKER = RetirementMarker("2126-12-01T00:00:00Z", None, "the end")
 
 
 def b64(data: bytes) -> str:

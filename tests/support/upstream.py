@@ -76,7 +76,7 @@ class Lattice:
             self._add(Fact(f"{self.name} event {len(self.items)}".encode()))
 
     def retire(self, replacement: str | None = None) -> None:
-        self._add(RetirementMarker("2026-12-01T00:00:00Z", replacement))
+        self._add(RetirementMarker("2126-12-01T00:00:00Z", replacement))
 
     def _add(self, item: Item) -> None:
         with self.moved:

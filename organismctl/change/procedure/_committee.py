@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from organismctl.change.fleet import NodeSeen, Survey
 from organismctl.change.site import Site
-from organismctl.change.step import Probe
+from organismctl.change.step import Probe, Seen
 from organismctl.identity.roster import majority
 
 
@@ -39,6 +39,12 @@ def quorum(site: Site, survey: Survey, roster: Iterable[str], what: str) -> Prob
             blocker=", ".join(missing),
         )
     return Probe.yes(f"{what}, {len(live)} of {len(members)} committee members are up (majority {need})")
+
+
+def short_of_quorum(site: Site, survey: Survey) -> list[str]:
+    """Why nothing can be certified now: less than a majority is up; empty when a majority is."""
+    now = quorum(site, survey, survey.roster, "now")
+    return [] if now.seen is Seen.YES else [f"{now.detail} (missing: {now.blocker})"]
 
 
 def agreed(site: Site, survey: Survey, peers: Iterable[str], lag: int) -> Probe:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from organismctl.change.errors import LedgerRefusedError, StepRefusedError
 from organismctl.change.executor.command import redact
+from organismctl.change.procedure._committee import short_of_quorum
 from organismctl.change.procedure._retirement import (
     ALLOWANCE_S,
     announced,
@@ -96,6 +97,8 @@ class Retire:
             why.append("the organism is retired already; `organismctl retire verify` proves it")
         elif scheduled(survey) is not None:
             why.append("a retirement is scheduled already: `organismctl retire amend` or `retire cancel`")
+        elif not self.site.retire_exec:
+            why.extend(short_of_quorum(self.site, survey))
         why.extend(untimely(self.site, self.moment, self.parameters))
         _, tick = effective(self.moment)
         if self.site.retire_exec and tick is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from organismctl.change.canonical import clean
+from organismctl.change.procedure._committee import short_of_quorum
 from organismctl.change.procedure._retirement import (
     announced,
     announcement,
@@ -68,7 +69,7 @@ class RetireAmend:
             return ["the organism is sealed: nothing can be amended any more"]
         if scheduled(survey) is None:
             return ["no retirement is scheduled"]
-        return untimely(self.site, self.moment, self.parameters)
+        return [*short_of_quorum(self.site, survey), *untimely(self.site, self.moment, self.parameters)]
 
     def no_way_back(self) -> str | None:
         """See :meth:`Procedure.no_way_back`."""

@@ -8,10 +8,12 @@ event loop unless they say that they block.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from organismctl.committee.carrier.mosaik_engine import (
@@ -54,6 +56,34 @@ class NetworkOptions:
     bind: str
     relay: str | None
     bootstrap: tuple[tuple[bytes, tuple[str, ...]], ...]
+
+
+async def _abandonable(start: Callable[[], Network]) -> Network:
+    """Start a network in a thread that the end of the process does not wait for: a relay may be away."""
+    loop = asyncio.get_running_loop()
+    started: asyncio.Future[Network] = loop.create_future()
+
+    def settle(network: Network | None, error: BaseException | None) -> None:
+        if started.cancelled():
+            return
+        if network is not None:
+            started.set_result(network)
+        elif error is not None:
+            started.set_exception(error)
+
+    def run() -> None:
+        network, error = None, None
+        try:
+            network = start()
+        except BaseException as exc:  # noqa: BLE001 # it is raised where it is awaited
+            error = exc
+        with contextlib.suppress(
+            RuntimeError
+        ):  # The loop is closed: the process ends, and its networks with it.
+            loop.call_soon_threadsafe(settle, network, error)
+
+    threading.Thread(target=run, name="mosaik-start", daemon=True).start()
+    return await started
 
 
 class Feed:
@@ -100,21 +130,23 @@ class MosaikNetwork:
     # Life.
 
     async def start(self, tickets: Sequence[Ticket]) -> None:
-        """Begin to take part.
+        """Begin to take part; cancelled, it waits for nothing.
 
         Raises:
             OrganismError: It cannot be done; says why.
         """
         options = self.options
-        self._network = await asyncio.to_thread(
-            start_network,
-            options.network,
-            options.seed,
-            relay=options.relay,
-            bind=[options.bind],
-            bootstrap=[(peer, list(addresses)) for peer, addresses in options.bootstrap],
-            tickets=list(tickets),
-            timeout_s=START_S,
+        self._network = await _abandonable(
+            partial(
+                start_network,
+                options.network,
+                options.seed,
+                relay=options.relay,
+                bind=[options.bind],
+                bootstrap=[(peer, list(addresses)) for peer, addresses in options.bootstrap],
+                tickets=list(tickets),
+                timeout_s=START_S,
+            )
         )
         with translated("open an inbox"):
             self._inbox = self._network.inbox()

@@ -133,8 +133,11 @@ async def _run(
         loop.add_signal_handler(sign, node.stop_asked.set)
     # The framework takes a while to load; the ledger's part could begin before, but then it would miss beats.
     server = _server(node, listen)
+    stopping = loop.create_task(node.stop_asked.wait())
     try:
-        await node.start()
+        if not await _started(node, stopping):
+            log.info("node %s stops before it has started", settings.name)
+            return
         serving = loop.create_task(server.serve([listener]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.002)
@@ -142,15 +145,27 @@ async def _run(
         ready()
         manager.ready()
         telling = loop.create_task(_tell(node, manager))
-        stopping = loop.create_task(node.stop_asked.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         log.info("node %s stops", settings.name)
         manager.stopping()
         telling.cancel()
-        stopping.cancel()
         await _leave(node, server, serving)
     finally:
+        stopping.cancel()
         await node.close()
+
+
+async def _started(node: CommitteeNode, stopping: asyncio.Task[bool]) -> bool:
+    """Start a node; whether it has started before it was asked to stop."""
+    starting = asyncio.get_running_loop().create_task(node.start())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return False
+    await starting
+    return True
 
 
 async def _tell(node: CommitteeNode, manager: Manager) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from organismctl.committee.carrier.mosaik_engine import load_engine
+from organismctl.committee.carrier.mosaik_network import START_S
 from organismctl.committee.node.settings import load_settings
 from organismctl.identity.digest import derive
 from organismctl.identity.peer_entry import read_catalog
 from organismctl.identity.surface_item import SurfaceItem, decode_item
 from organismctl.identity.validator import JWT_CLASS
-from tests.support.committee import Committee, Span, running_committee, wait_for
+from tests.support.committee import Committee, Span, make_committee, running_committee, wait_for
 from tests.support.mosaik import admit, require_engine
 
 MARKER = (1 << 64) - 1
@@ -79,6 +82,22 @@ def test_a_surface_is_a_stream_and_the_marker_comes_to_whoever_subscribes(tmp_pa
         with onlooker(committee, b"\x32" * 32) as network:
             late = subscribed(network, stream_id)
             wait_for("the marker for one who came late", lambda: any(item.retirement for item in late()), 60)
+
+
+def test_a_node_that_waits_for_its_relay_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    require_engine()
+    committee = make_committee(tmp_path / "acme", carrier="mosaik", names=["node-a"])
+    port, committee.relay_port = committee.relay_port, None
+    with socket.create_server(("127.0.0.1", port or 0)) as mute:
+        mute.settimeout(60)
+        committee.start(wait=False)
+        connection, _ = mute.accept()
+        with connection:
+            process = committee.processes["node-a"]
+            process.send_signal(signal.SIGTERM)
+            # Less than the patience of a network's start.
+            assert process.wait(START_S / 2) == 0
+    assert "stops before it has started" in committee.log("node-a")
 
 
 def test_the_catalog_is_told_over_http(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def hear(point, *, observer=None, listen_s=0.3, timeout_s=5.0):
 
 
 def test_items_are_counted_and_the_marker_is_kept_to_be_checked():
-    marker = RetirementMarker("2026-12-01T00:00:00Z", None, "done")
+    marker = RetirementMarker("2126-12-01T00:00:00Z", None, "done")
     data = [item(7), item(8), item(8), item(9, marker)]
     with producer(streaming(data, close=204)) as p:
         value = hear(p.point, listen_s=20).value

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from organismctl.files.secret import create_secret
-from tests.cli.test_span_incidents_wire import ISSUER, Alpha, wired
+from tests.cli.test_span_incidents_wire import ISSUER, Alpha, spanning_alpha
 from tests.support.committee import Committee
 from tests.support.incident import ESCALATE, LEAD, stage_on, tool
 
-__all__ = ["wired"]  # fixture
 pytestmark = pytest.mark.slow
 CONTACT = "ops@alpha.example"
 
 
-def test_our_ticket_is_refused(
-    wired: tuple[Committee, Alpha], record_property: Callable[[str, object], None]
+def test_our_ticket_is_refused(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    with spanning_alpha(tmp_path, lapsed=("node-b",)) as (committee, alpha):
+        stage_a_ticket_that_is_refused(committee, alpha, record_property)
+
+
+def stage_a_ticket_that_is_refused(
+    committee: Committee, alpha: Alpha, record_property: Callable[[str, object], None]
 ) -> None:
-    committee, alpha = wired
     text = committee.deployment.read_text().replace("peers = [", f'contact = "{CONTACT}"\npeers = [')
     committee.deployment.write_text(text + ESCALATE)
     at = ["--organism", str(committee.folder)]
