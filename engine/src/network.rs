@@ -275,11 +275,14 @@ impl Shared {
     }
 }
 
-/// Closes the endpoint, and waits until its ports are free; peers that are gone do not hold it up for long.
+/// Closes the endpoint, and waits until its ports are free; peers that are gone, or stand still, do not hold it up for
+/// long: dropped while it closes, an endpoint ends at once.
 async fn shut(endpoint: Endpoint) {
     let ports = endpoint.bound_sockets();
-    let closing = tokio::spawn(async move { endpoint.close().await });
-    let _ = timeout(Duration::from_secs(4), closing).await;
+    let mut closing = tokio::spawn(async move { endpoint.close().await });
+    if timeout(Duration::from_secs(4), &mut closing).await.is_err() {
+        closing.abort();
+    }
     for _ in 0..40 {
         if ports.iter().all(|port| std::net::UdpSocket::bind(port).is_ok()) {
             return;

@@ -48,6 +48,7 @@ class Alpha:
         key = [("EdDSA", public_key("EdDSA", ISSUER))]
         validator = engine.Validator.jwt(key, issuers=["alpha"])
         self.producer = self.network.producer(STREAM, validators=[validator], buffer=buffer)
+        self.port = port
         self.seq = 0
 
     def send(self, item: Item | None = None) -> None:
@@ -141,7 +142,7 @@ def test_the_incidents_of_a_spanned_member_on_the_wire(tmp_path: Path) -> None:
 def test_a_node_that_stands_still_is_dropped_as_a_slow_consumer(tmp_path: Path) -> None:
     """Its process is stopped, as a host that swaps stops it; mosaik's producer waits for nobody.
 
-    By itself: such a producer may hold its port for a minute after its end.
+    Its end is held up by nobody either: the port is free when it has closed.
     """
     with spanning_alpha(tmp_path, buffer=SHORT) as (committee, alpha):
         # What was heard before tells afterwards what is missing.
@@ -162,6 +163,11 @@ def test_a_node_that_stands_still_is_dropped_as_a_slow_consumer(tmp_path: Path) 
         assert row["values"]["missed"] > 0
         assert row["values"]["nodes_without_loss"] == ["node-a", "node-b"]
         assert "it was dropped as a slow consumer" in row["summary"]
+        slow.send_signal(signal.SIGSTOP)
+        wait_for("it drops the node again", lambda: _dropped(alpha, committee, "node-c"), 60)
+        alpha.network.close()
+        Alpha(f"http://127.0.0.1:{committee.relay_port}", alpha.port).network.close()
+        slow.send_signal(signal.SIGCONT)
 
 
 def stage_a_ticket_that_ended_is_named_with_its_step(committee: Committee, alpha: Alpha) -> None:
