@@ -198,7 +198,7 @@ class Candidacy(Accepting):
         return best
 
     def _tail(self, best: Promise | None) -> list[Entry] | None:
-        """The entries to adopt above this node's certified height; ``None`` when they contradict it."""
+        """The entries to adopt above this node's certified height; ``None`` when they do not hold what is certified."""
         if best is None:
             return list(self.log.span(self.certified + 1, self.log.last))
         entries = link(best.certified_digest, best.certified + 1, best.tail, best.accepted)
@@ -252,7 +252,9 @@ class Candidacy(Accepting):
             return
         tail = self._tail(self._best())
         if tail is None:
-            self._contradiction(self.certified)
+            # What was certified below our epoch is in the best of a majority's tails (see the proof). What is not there
+            # was certified above it, and came while we prepared: no contradiction, but the end of this candidacy.
+            self._retreat("a later epoch certifies")
             return
         try:
             rosters = self._required(tail)

@@ -36,5 +36,11 @@ def test_a_planted_bug_is_found(bug: str) -> None:
     assert why.startswith("Violation")
 
 
+@pytest.mark.parametrize("seed", [35054, 77260])
+def test_what_a_later_epoch_certified_ends_a_candidacy_and_stops_nobody(seed: int) -> None:
+    """Of 100,000 seeds these two came to it: a candidate fetched such an entry, then came a promise that lacks it."""
+    run_seed(seed)
+
+
 def test_a_seed_gives_the_same_run_each_time() -> None:
     assert run_seed(7) == run_seed(7)
