@@ -77,9 +77,8 @@ async def _abandonable(start: Callable[[], Network]) -> Network:
             network = start()
         except BaseException as exc:  # noqa: BLE001 # it is raised where it is awaited
             error = exc
-        with contextlib.suppress(
-            RuntimeError
-        ):  # The loop is closed: the process ends, and its networks with it.
+        # A loop that is closed: the process ends, and its networks with it.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, network, error)
 
     threading.Thread(target=run, name="mosaik-start", daemon=True).start()
