@@ -16,7 +16,7 @@ from organismctl.committee.carrier.mosaik_engine import load_engine
 from organismctl.committee.carrier.mosaik_network import START_S
 from organismctl.committee.node.settings import load_settings
 from organismctl.identity.digest import derive
-from organismctl.identity.peer_entry import read_catalog
+from organismctl.identity.peer_entry import Catalog, read_catalog
 from organismctl.identity.surface_item import SurfaceItem, decode_item
 from organismctl.identity.validator import JWT_CLASS
 from tests.support.committee import Committee, Span, make_committee, running_committee, wait_for
@@ -91,21 +91,29 @@ def test_a_node_that_waits_for_its_relay_ends_when_it_is_told_to(tmp_path: Path)
     with socket.create_server(("127.0.0.1", port or 0)) as mute:
         mute.settimeout(60)
         committee.start(wait=False)
-        connection, _ = mute.accept()
-        with connection:
-            process = committee.processes["node-a"]
-            process.send_signal(signal.SIGTERM)
-            # Less than the patience of a network's start.
-            assert process.wait(START_S / 2) == 0
+        try:
+            connection, _ = mute.accept()
+            with connection:
+                process = committee.processes["node-a"]
+                process.send_signal(signal.SIGTERM)
+                # Less than the patience of a network's start.
+                assert process.wait(START_S / 2) == 0
+        finally:
+            committee.close()
     assert "stops before it has started" in committee.log("node-a")
+
+
+def catalog_of(committee: Committee, name: str) -> Catalog:
+    """What a node tells of its catalog over HTTP."""
+    with urllib.request.urlopen(f"{committee.url(name)}/v1/wire/catalog") as response:
+        text = json.load(response)["catalog"]
+    return read_catalog(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
 def test_the_catalog_is_told_over_http(tmp_path: Path) -> None:
     with running_committee(tmp_path / "acme", carrier="mosaik") as committee:
         committee.bonded()
-        with urllib.request.urlopen(f"{committee.url('node-a')}/v1/wire/catalog") as response:
-            text = json.load(response)["catalog"]
-        catalog = read_catalog(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        catalog = catalog_of(committee, "node-a")
         assert not catalog.problems
         peers = {bytes.fromhex(committee.status(name)["peer_id"]) for name in committee.names}
         assert {one.entry.peer_id for one in catalog.entries} == peers
@@ -116,10 +124,8 @@ def test_the_catalog_is_told_over_http(tmp_path: Path) -> None:
 
 def published(committee: Committee, name: str) -> dict[bytes, set[str]]:
     """Peer id to ticket ids, as a node's catalog has them."""
-    with urllib.request.urlopen(f"{committee.url(name)}/v1/wire/catalog") as response:
-        text = json.load(response)["catalog"]
-    catalog = read_catalog(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    return {one.entry.peer_id: {ticket.id.hex() for ticket in one.entry.tickets} for one in catalog.entries}
+    entries = [one.entry for one in catalog_of(committee, name).entries]
+    return {entry.peer_id: {ticket.id.hex() for ticket in entry.tickets} for entry in entries}
 
 
 def test_a_ticket_that_was_sent_is_on_the_wire_at_once_and_the_older_one_is_not(tmp_path: Path) -> None:
