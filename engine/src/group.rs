@@ -70,7 +70,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Joins a group; must run inside the runtime.
+    /// Joins a group.
     ///
     /// # Errors
     ///
@@ -82,6 +82,7 @@ impl Group {
         let mut machine = Machine::new(config.signature, batch, config.fetch_timeout);
         machine.applied.clone_from(&applied);
         let shared = &node.shared;
+        let _inside = shared.on.enter();
         let handle = shared.with(|network| {
             let builder = network
                 .groups()

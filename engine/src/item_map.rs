@@ -29,7 +29,7 @@ pub struct ItemMap {
 }
 
 impl ItemMap {
-    /// Joins a map's writers; must run inside the runtime.
+    /// Joins a map's writers.
     ///
     /// # Errors
     ///
@@ -37,12 +37,13 @@ impl ItemMap {
     pub fn writer(node: &Arc<Node>, store_id: [u8; 32], validators: &[Validator]) -> Result<Self, Error> {
         let config = config(validators);
         let id = Digest::from_bytes(store_id);
+        let _inside = node.shared.on.enter();
         let map = node.shared.with(|network| MapWriter::writer_with_config(network, id, config))?;
         let group_id = *map.group_id();
         Ok(Self::of(node, Side::Writer(map), group_id))
     }
 
-    /// Joins a map as a reader; must run inside the runtime.
+    /// Joins a map as a reader.
     ///
     /// # Errors
     ///
@@ -50,6 +51,7 @@ impl ItemMap {
     pub fn reader(node: &Arc<Node>, store_id: [u8; 32], validators: &[Validator]) -> Result<Self, Error> {
         let config = config(validators);
         let id = Digest::from_bytes(store_id);
+        let _inside = node.shared.on.enter();
         let map = node
             .shared
             .with(|network| MapReader::<u64, SurfaceItem>::reader_with_config(network, id, config))?;

@@ -9,13 +9,16 @@ use mosaik::iroh::address_lookup::MemoryLookup;
 use mosaik::iroh::{Endpoint, EndpointAddr, RelayMode, RelayUrl, SecretKey};
 use mosaik::tickets::Ticket;
 use mosaik::{Digest, Network, PeerId};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{sleep, timeout};
 
 use crate::address::{Peer, answers, binds, merge, relay_map, relay_url};
 use crate::group::GroupCell;
 use crate::item_map::MapCell;
 use crate::producer::Outlets;
+use crate::runtime::Threads;
 use crate::subscription::FeedState;
 use crate::{Error, keeper};
 
@@ -47,6 +50,10 @@ pub(crate) struct Shared {
     // Nothing else may keep a handle of mosaik's or iroh's for long: the port is free again only once the
     // last of them is gone.
     network: Mutex<Option<Network>>,
+    /// What `network` was built on; it goes after it.
+    threads: Mutex<Option<Threads>>,
+    /// Where the node's own tasks run: nothing of it outlives its threads.
+    pub(crate) on: Handle,
     pub(crate) relay: Option<RelayUrl>,
     /// What iroh is told of where peers are, for whoever dials them by their id alone: gossip does.
     addresses: MemoryLookup,
@@ -80,11 +87,16 @@ impl Node {
     /// An argument that cannot be used, a port that is taken, a relay that does not answer in time.
     pub async fn start(config: NodeConfig) -> Result<Self, Error> {
         let limit = config.timeout;
+        let threads = Threads::start()?;
+        let building = threads.spawn(build(config));
         // In a task of its own: mosaik cannot be stopped half-way without leaving its endpoint open, so a
         // start that takes too long is finished, and closed, by itself.
-        let task = tokio::spawn(build(config));
-        let abort = Abandoned(Some(task));
-        abort.within(limit).await
+        let task = tokio::spawn(async move {
+            let node = ended(building.await)?;
+            *lock(&node.shared.threads) = Some(threads);
+            Ok(node)
+        });
+        Abandoned(Some(task)).within(limit).await
     }
 
     /// The node's peer id.
@@ -271,18 +283,22 @@ impl Shared {
         drop(network);
         // mosaik gives its goodbye 500 ms; less would cut it off.
         sleep(grace.mul_f32(0.4).max(Duration::from_millis(550))).await;
-        shut(endpoint).await;
+        let threads = lock(&self.threads).take();
+        shut(endpoint, threads).await;
     }
 }
 
-/// Closes the endpoint, and waits until its ports are free; peers that are gone, or stand still, do not hold it up for
-/// long: dropped while it closes, an endpoint ends at once.
-async fn shut(endpoint: Endpoint) {
+/// Closes the endpoint, and waits until its ports are free.
+///
+/// iroh waits for every connection for three times the longest answer that was seen on it: after a peer that stood still
+/// that is a minute, and nothing that iroh offers ends it. Its threads do.
+async fn shut(endpoint: Endpoint, threads: Option<Threads>) {
     let ports = endpoint.bound_sockets();
     let mut closing = tokio::spawn(async move { endpoint.close().await });
     if timeout(Duration::from_secs(4), &mut closing).await.is_err() {
         closing.abort();
     }
+    drop(threads);
     for _ in 0..40 {
         if ports.iter().all(|port| std::net::UdpSocket::bind(port).is_ok()) {
             return;
@@ -292,22 +308,27 @@ async fn shut(endpoint: Endpoint) {
 }
 
 /// A start that nobody waits for any more closes what it made.
-struct Abandoned(Option<tokio::task::JoinHandle<Result<Node, Error>>>);
+struct Abandoned(Option<JoinHandle<Result<Node, Error>>>);
 
 impl Abandoned {
     async fn within(mut self, limit: Duration) -> Result<Node, Error> {
         let Some(task) = self.0.as_mut() else {
             return Err(Error::closed("network"));
         };
-        let Ok(ended) = timeout(limit, task).await else {
+        let Ok(outcome) = timeout(limit, task).await else {
             return Err(Error::timeout("the start of the network (is the relay reachable?)", limit));
         };
         self.0 = None;
-        ended.map_err(|error| match error.try_into_panic() {
-            Ok(panic) => Error::failed(format!("mosaik panicked: {}", crate::runtime::panic_text(&*panic))),
-            Err(error) => Error::failed(error.to_string()),
-        })?
+        ended(outcome)
     }
+}
+
+/// What a task came to; a panic is a failure.
+fn ended<T>(task: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
+    task.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => Error::failed(format!("mosaik panicked: {}", crate::runtime::panic_text(&*panic))),
+        Err(error) => Error::failed(error.to_string()),
+    })?
 }
 
 impl Drop for Abandoned {
@@ -340,6 +361,8 @@ async fn build(config: NodeConfig) -> Result<Node, Error> {
         id: *network.network_id(),
         peer_id: network.local().id(),
         network: Mutex::new(Some(network)),
+        threads: Mutex::default(),
+        on: Handle::current(),
         relay,
         addresses,
         announce: config.announce,

@@ -1,8 +1,9 @@
-//! The one tokio runtime of the process.
+//! The tokio runtimes: one of the process, and one for what each node holds open.
 
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 use crate::Error;
 
@@ -18,7 +19,7 @@ pub fn runtime() -> Result<&'static Runtime, Error> {
     let pid = std::process::id();
     let (owner, runtime) = RUNTIME.get_or_init(|| {
         let built = Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(1)
             .thread_name("organismctl-engine")
             .enable_all()
             .build();
@@ -32,6 +33,38 @@ pub fn runtime() -> Result<&'static Runtime, Error> {
     runtime
         .as_ref()
         .map_err(|error| Error::failed(format!("the engine's threads could not be started: {error}")))
+}
+
+/// The threads on which a node was built: its sockets are driven by them, and end with them at the latest.
+pub(crate) struct Threads(Option<Runtime>);
+
+impl Threads {
+    pub(crate) fn start() -> Result<Self, Error> {
+        let built = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("organismctl-network")
+            .enable_all()
+            .build();
+        built
+            .map(|runtime| Self(Some(runtime)))
+            .map_err(|error| Error::failed(format!("the network's threads could not be started: {error}")))
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.0.as_ref().expect("there until dropped").spawn(work)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Waits for nothing: the last handle may go on one of these threads.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Runs what may panic inside mosaik; a panic is `None`, and says nothing on standard error.

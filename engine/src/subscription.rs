@@ -147,7 +147,7 @@ impl Subscription {
                 };
                 let state = Arc::clone(&feed.state);
                 lock(&node.shared.feeds).push(Arc::downgrade(&state));
-                tokio::spawn(feed.run());
+                node.shared.on.spawn(feed.run());
                 state
             })
             .collect();
