@@ -132,7 +132,13 @@ def ask(question: str, default: str | None = None, *, option: str | None = None)
             advice=f"give it as {option or 'an option'}",
         )
     prompt(f"{question}{f' [{default}]' if default else ''}: ")
-    return sys.stdin.readline().strip() or (default or "")
+    line = ""
+    try:
+        line = sys.stdin.readline()
+    finally:
+        if not line.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question
+            prompt("\n")
+    return line.strip() or (default or "")
 
 
 def confirm(target: str, what: str, *, yes: bool, destructive: bool = False) -> None:
@@ -160,7 +166,7 @@ def confirm(target: str, what: str, *, yes: bool, destructive: bool = False) -> 
     wanted = target if destructive else "yes"
     prompt(f"{target}: {what}\n")
     if ask(f"  type {'its name, ' + target + ',' if destructive else 'yes'} to go on") != wanted:
-        raise RefusedError("not confirmed; nothing was done")
+        raise RefusedError(f"not confirmed: the answer has to be {wanted!r}; nothing was done")
 
 
 class Progress:

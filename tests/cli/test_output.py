@@ -145,6 +145,7 @@ CONFIRM = (
         (False, "yes\n", True),
         (False, "y\n", False),
         (False, "\n", False),
+        (False, "\x04", False),
     ],
 )
 def test_a_prompt_names_its_target_even_when_quiet(destructive: bool, typed: str, goes_on: bool) -> None:
@@ -152,7 +153,9 @@ def test_a_prompt_names_its_target_even_when_quiet(destructive: bool, typed: str
     assert code == 0, shown
     assert "acme.settlement: retire it" in shown
     assert ("GOES ON" in shown) is goes_on
-    assert ("REFUSED not confirmed" in shown) is not goes_on
+    assert ("REFUSED not confirmed: the answer has to be" in shown) is not goes_on
+    if typed == "\x04":
+        assert "to go on: \nREFUSED" in shown
     if destructive:
         assert "type its name, acme.settlement, to go on" in shown
 
