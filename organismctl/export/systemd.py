@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from organismctl.committee.carrier.wire import is_loopback
 from organismctl.committee.node.relay import bound
 from organismctl.errors import UsageError
 from organismctl.export import systemd_check, systemd_node, systemd_resident
@@ -17,6 +16,7 @@ from organismctl.export.systemd_node import Nodes, Placed
 from organismctl.export.unit import INSTANCE, Site
 from organismctl.exporter.server import Address
 from organismctl.files.credentials import KEYS, OBSERVER_KEY, PREFIX
+from organismctl.files.hosts import is_loopback
 
 if TYPE_CHECKING:
     from organismctl.files.deployment import Deployment

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from organismctl.errors import InputError, OrganismError
 from organismctl.exporter.page import Page, chosen_type
+from organismctl.files.hosts import is_loopback
 
 if TYPE_CHECKING:
     from organismctl.identity.config import Json
@@ -50,7 +51,7 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether only this host reaches it."""
-        return self.host in ("127.0.0.1", "::1", "localhost")
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

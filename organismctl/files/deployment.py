@@ -18,6 +18,7 @@ from organismctl.errors import Problem
 from organismctl.files.atomic import read_text
 from organismctl.files.credentials import KEYS, OBSERVER_KEY, PREFIX, credential, key_name
 from organismctl.files.deployment_shape import DEPLOYMENT
+from organismctl.files.hosts import is_loopback
 from organismctl.files.locate import Locator
 from organismctl.files.schema import Reader
 from organismctl.files.secret import Secret, mode_problem, read_secret
@@ -317,7 +318,7 @@ def _warn_plain_http(values: Mapping[str, Any], reader: Reader) -> None:
         return
     for i, node in enumerate(values["node"]):
         parts = urlsplit(node["url"] or "")
-        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             reader.warn(
                 f"node[{i}].url", "plain HTTP to another host", "https, since tokens travel with each request"
             )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from organismctl.files.hosts import is_loopback
+
 CTL = '"organismctl", "committee"'
 _NOWHERE = (
     '# endpoints = ["https://…"]     # nodes that serve its surfaces\n'
@@ -34,7 +36,7 @@ class NodeDraft:
     @property
     def here(self) -> bool:
         """Whether it runs on this host, by its URL."""
-        return urlsplit(self.url).hostname in ("127.0.0.1", "::1", "localhost")
+        return is_loopback(urlsplit(self.url).hostname)
 
 
 @dataclass(frozen=True, slots=True)

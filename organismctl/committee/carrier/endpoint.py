@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from organismctl.committee.carrier.frames import MAX_BODY, FrameError, unpack
 from organismctl.committee.carrier.loopback import LoopbackCarrier
 from organismctl.committee.carrier.session import HELLO, MAX_URL, PROOF, SessionError
-from organismctl.committee.carrier.wire import is_loopback
 from organismctl.errors import RefusedError
+from organismctl.files.hosts import is_loopback
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from organismctl.errors import InputError, RefusedError
+from organismctl.files.hosts import is_loopback
 
 MAX_HEAD = 16 * 1024
 MAX_ANSWER = 64 * 1024
@@ -60,16 +60,6 @@ def loopback_address(url: str) -> Address:
             advice='give every node a url on 127.0.0.1; a committee across hosts needs carrier = "mosaik"',
         )
     return Address("127.0.0.1" if address.host == "localhost" else address.host, address.port, address.tls)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's text is the loopback interface."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Connection:

@@ -90,7 +90,7 @@ def serve(
 @contextlib.contextmanager
 def _listening(settings: NodeSettings, listen: Listen) -> Iterator[socket.socket]:
     """A bound socket, before anything is opened: a port that is taken is found out at once."""
-    from organismctl.committee.carrier.wire import is_loopback
+    from organismctl.files.hosts import is_loopback
 
     host = listen.bind or settings.host
     if not is_loopback(host) and listen.tls_cert is None:
