@@ -14,40 +14,10 @@ from typing import Any
 import pytest
 
 from organismctl.cli.app import run
-from tests.support.committee import SERVE, Committee, Span, running_committee, wait_for
+from tests.support.committee import SERVE, Committee, Span, quicken, running_committee, wait_for
+from tests.support.finding import JOURNAL, find, first
 from tests.support.incident import check
-from tests.support.upstream import Lattice, lattices
-
-JOURNAL: list[str] = []
-
-
-def find(rows: list[dict[str, Any]], code: str, subject: str) -> dict[str, Any]:
-    found = [row for row in rows if row["code"] == code and row["subject"] == subject]
-    assert len(found) == 1, [(row["code"], row["subject"], row["status"]) for row in rows]
-    return found[0]
-
-
-def first(
-    committee: Committee,
-    what: str,
-    code: str,
-    subject: str,
-    status: str = "bad",
-    check_name: str = "subscriptions",
-    patience: float = 30,
-) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
-    """Check until a finding is there; what was broken, and after how long it was found, goes to the journal."""
-    begun = time.monotonic()
-
-    def look() -> tuple[int, dict[str, Any], list[dict[str, Any]]] | None:
-        exit_code, rows = check(committee, check_name)
-        hit = [row for row in rows if (row["code"], row["subject"], row["status"]) == (code, subject, status)]
-        return (exit_code, hit[0], rows) if hit else None
-
-    exit_code, row, rows = wait_for(f"{code} {subject} {status}", look, patience)
-    took = time.monotonic() - begun
-    JOURNAL.append(f"{what} | {code} {subject}: {row['summary'][:90]} | {took:.1f} s | exit {exit_code}")
-    return exit_code, row, rows
+from tests.support.upstream import Lattice, lattices, pulse
 
 
 @pytest.fixture
@@ -64,33 +34,6 @@ def joined(tmp_path: Path) -> Iterator[tuple[Committee, Lattice, Lattice]]:
     print("\n".join(JOURNAL))
 
 
-def quicken(committee: Committee) -> None:
-    """A clock of 200 ms, so that silence is proven in a second."""
-    text = committee.deployment.read_text()
-    committee.deployment.write_text(text.replace('period = "1s"', 'period = "200ms"'))
-
-
-@contextlib.contextmanager
-def pulse(*upstreams: Lattice) -> Iterator[None]:
-    """Events ten times a second from lattices, as long as the block lasts."""
-    import threading
-
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(0.1):
-            for one in upstreams:
-                one.emit()
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(5)
-
-
 def test_the_incidents_of_two_spanned_members(joined: tuple[Committee, Lattice, Lattice]) -> None:
     """One after the other on one committee: each begins where the one before has ended."""
     stage_healthy_and_then_one_member_is_dark(*joined)
@@ -100,10 +43,10 @@ def test_the_incidents_of_two_spanned_members(joined: tuple[Committee, Lattice, 
 
 
 def stage_healthy_and_then_one_member_is_dark(committee: Committee, alpha: Lattice, beta: Lattice) -> None:
-    with pulse(alpha, beta):
+    with pulse(alpha.emit, beta.emit):
         exit_code, row, rows = first(committee, "nothing", "MEMBER-DARK", "beta / events", "ok")
         wait_for("all is well", lambda: check(committee, "subscriptions")[0] == 0)
-    with pulse(alpha):
+    with pulse(alpha.emit):
         exit_code, row, rows = first(committee, "beta goes silent", "MEMBER-DARK", "beta / events")
         assert exit_code == 6
         assert "their side" in row["summary"]
@@ -119,7 +62,7 @@ def stage_healthy_and_then_one_member_is_dark(committee: Committee, alpha: Latti
 def stage_a_producer_that_is_down_and_one_that_refuses(
     committee: Committee, alpha: Lattice, beta: Lattice
 ) -> None:
-    with pulse(alpha, beta):
+    with pulse(alpha.emit, beta.emit):
         beta.silent = True
         exit_code, row, rows = first(
             committee, "beta's endpoint is down", "SPAN-PRODUCER-GONE", "beta / events"
@@ -149,7 +92,7 @@ def stage_one_node_of_ours_is_told_from_the_others(
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     committee.wait_up("node-b")
-    with pulse(alpha, beta):
+    with pulse(alpha.emit, beta.emit):
         subject = "node-b × beta / events"
         exit_code, row, rows = first(committee, "node-b cannot reach beta", "SPAN-SUBSCRIPTION", subject)
         assert (exit_code, row["values"]["side"]) == (6, "node")

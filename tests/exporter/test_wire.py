@@ -13,7 +13,7 @@ import pytest
 
 from organismctl.identity.peer import peer_id_from_seed
 from tests.check.worlds import PEERS
-from tests.cli.test_span_incidents_wire import OBSERVER, SEED, STREAM, Alpha, paper
+from tests.support.alpha import OBSERVER, SEED, STREAM, Alpha, paper
 from tests.support.committee import Committee, free_ports, wait_for
 from tests.support.mosaik import end_process, require_engine, start_relay
 from tests.support.prometheus import get

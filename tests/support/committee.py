@@ -377,3 +377,9 @@ def running_committee(folder: Path, **options: Any) -> Iterator[Committee]:
         for name in committee.names:
             if committee.data(name).is_dir():
                 stop(committee.data(name), patience=1.0)
+
+
+def quicken(committee: Committee) -> None:
+    """A clock of 200 ms, so that silence is proven in a second."""
+    text = committee.deployment.read_text()
+    committee.deployment.write_text(text.replace('period = "1s"', 'period = "200ms"'))

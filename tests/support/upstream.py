@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -164,3 +164,22 @@ def lattices(*names: str) -> Iterator[list[Lattice]]:
     finally:
         for one in made:
             one.close()
+
+
+@contextmanager
+def pulse(*emits: Callable[[], object]) -> Iterator[None]:
+    """Events ten times a second, as long as the block lasts: calls each of ``emits``."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.1):
+            for emit in emits:
+                emit()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from organismctl.files.secret import create_secret
-from tests.cli.test_span_incidents_wire import ISSUER, Alpha, spanning_alpha
+from tests.support.alpha import ISSUER, Alpha, spanning_alpha
 from tests.support.committee import Committee
 from tests.support.incident import ESCALATE, LEAD, stage_on, tool
 
