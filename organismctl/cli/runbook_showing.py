@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from organismctl.cli.output import ask as ask_line
 from organismctl.cli.output import clean, colour, on_terminal, prompt, say, width
-from organismctl.runbook.run import Answer
+from organismctl.runbook.presenter import Answer
 
 if TYPE_CHECKING:
     from organismctl.check.finding import Finding

@@ -78,7 +78,8 @@ def _codes(book: Runbook) -> Iterator[Problem]:
             if code not in CODES and section.when is not None:
                 yield _unknown(book, section.when.line, code)
     for section, block in book.blocks(Kind.RUN):
-        if block.code is not None and (section.when is None or block.code not in section.when.codes()):
+        when = book.condition(section)
+        if block.code is not None and (when is None or block.code not in when.codes()):
             yield Problem(book.file, block.line, "run", block.code, "a code that its section's `When:` names")
     for number, text in enumerate(book.text.split("\n"), 1):
         for code in _CODE.findall(text):

@@ -76,8 +76,10 @@ class When:
     """When a section applies: any of the alternatives, each of which needs all of its terms.
 
     Attributes:
-        alternatives: At least one, unless it is ``otherwise``.
+        alternatives: At least one, unless it is ``otherwise`` or ``after`` another.
         otherwise: It applies when no section with a condition did.
+        after: The title of an earlier section: it applies when that one did and was done to its end, by the
+            findings of then.
         line: Where it stands.
         text: As it is written, for people.
     """
@@ -86,6 +88,7 @@ class When:
     otherwise: bool
     line: int
     text: str
+    after: str | None = None
 
     def codes(self) -> tuple[str, ...]:
         """Every code that it names."""
@@ -149,6 +152,16 @@ class Runbook:
     front: Front
     sections: tuple[Section, ...]
     text: str = field(repr=False)
+
+    def condition(self, section: Section) -> When | None:
+        """The condition by whose findings a section applies: its own, or that of the section which it goes after."""
+        if section.when is None or section.when.after is None:
+            return section.when
+        return self.sections[self.number(section.when.after)].when
+
+    def number(self, title: str) -> int:
+        """The place of the section of a title, which is there."""
+        return [section.title for section in self.sections].index(title)
 
     def blocks(self, *kinds: Kind) -> Iterator[tuple[Section, Block]]:
         """Every block of some kinds, with its section."""

@@ -62,6 +62,7 @@ def parse_runbook(text: str, name: str, file: str) -> Runbook:
         reading.problem(None, "name", repr(name[:60]), "small letters, digits and single dashes")
     front, start = _front(reading)
     sections = tuple(_sections(reading, start))
+    _afters(reading, sections)
     if reading.problems or front is None:
         raise InputError(f"{file}: no runbook", reading.problems, advice="organismctl runbook check")
     return Runbook(name, file, front, sections, text)
@@ -169,8 +170,25 @@ def _when(reading: _Reading, at: int, end: int) -> tuple[When | None, int]:
     try:
         return parse_when(text, first + 1), last
     except WhenError as exc:
-        reading.problem(first + 1, "When", str(exc), "codes joined by `and` and `or`, or `otherwise`")
+        reading.problem(
+            first + 1, "When", str(exc), 'codes joined by `and` and `or`, `otherwise`, or `after "A TITLE"`'
+        )
         return None, last
+
+
+def _afters(reading: _Reading, sections: Sequence[Section]) -> None:
+    """A section goes after an earlier one that findings call for."""
+    called: list[str] = []
+    for section in sections:
+        if section.when is None:
+            continue
+        if section.when.after is not None and section.when.after not in called:
+            reading.problem(
+                section.when.line, "When", repr(section.when.after[:60]),
+                "the title of a section before it whose `When:` names codes",
+            )  # fmt: skip
+        if section.when.alternatives:
+            called.append(section.title)
 
 
 def _blocks(reading: _Reading, at: int, end: int) -> Iterator[Block]:

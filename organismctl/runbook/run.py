@@ -15,15 +15,15 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from organismctl.check.finding import Finding, Status
 from organismctl.check.run import exit_of
 from organismctl.exits import Exit, worst
 from organismctl.runbook.commands import destructive, words
 from organismctl.runbook.execute import CommandError, Done, Executor
-from organismctl.runbook.model import PLACEHOLDER, PROOF, Block, Kind, Section
+from organismctl.runbook.model import PLACEHOLDER, PROOF, Block, Kind, Section, When
+from organismctl.runbook.presenter import Answer, Presenter
 from organismctl.runbook.record import Record, finding_json, finding_of
 from organismctl.runbook.when import Applies, judge
 from organismctl.runbook.world import Binding, World, bindings, fill, fill_prose
@@ -38,54 +38,6 @@ PAUSE_S = 1.0
 SETTLED = 2
 """A repeated probe ends when its section's condition has gone for so many looks: one alone may be a flicker."""
 _RANK = (Status.BAD, Status.UNKNOWN, Status.WARN, Status.OK)
-
-
-class Answer(Enum):
-    """What a person says to an action."""
-
-    YES = "yes"
-    SKIP = "skip"
-    LEAVE = "leave"
-
-
-class Presenter(Protocol):
-    """Shows a run to a person, and asks."""
-
-    def heading(self, text: str, level: int) -> None:
-        """A heading."""
-        ...
-
-    def prose(self, markdown: str) -> None:
-        """A text."""
-        ...
-
-    def findings(self, rows: Sequence[Finding]) -> None:
-        """The findings by which something applies, or that were seen."""
-        ...
-
-    def aside(self, text: str) -> None:
-        """A remark on what is done or left out."""
-        ...
-
-    def command(self, line: str, acts: bool) -> None:
-        """A command line that is about to be run."""
-        ...
-
-    def result(self, done: Done) -> None:
-        """How it ended."""
-        ...
-
-    def waiting(self, seconds: float) -> None:
-        """How long it has been going on."""
-        ...
-
-    def ask(self, line: str, destructive: bool) -> Answer:
-        """Whether to run it."""
-        ...
-
-    def value(self, name: str, line: str) -> str | None:
-        """A value for a placeholder, or ``None`` when nobody can say."""
-        ...
 
 
 class LeftError(Exception):
@@ -183,7 +135,18 @@ class Runner:
             return Applies(holds=True)
         if section.when.otherwise:
             return Applies(not self._chosen)
+        if section.when.after is not None:
+            return self._as(section.when.after)
         return judge(section.when, self._findings(), self.world)
+
+    def _as(self, title: str) -> Applies:
+        """How an earlier section applied in this run; not at all when it was not done to its end."""
+        number, memory = self.record.book.number(title), self.record.memory
+        told = memory.sections.get(number)
+        done = [step for key, step in memory.steps.items() if key.startswith(f"{number}.")]
+        if told is None or any(_exit(step) is not Exit.OK for step in done if step["state"] != "probed"):
+            return Applies(holds=False)
+        return _kept(told)
 
     def _findings(self) -> Sequence[Finding]:
         """What was seen after the last action."""
@@ -271,11 +234,13 @@ class Runner:
 
     def _is_over(self, section: Section) -> bool:
         """Whether the condition that a section is for holds no more, by what is seen now."""
-        return (
-            section.when is not None
-            and not section.when.otherwise
-            and not judge(section.when, self.look(), self.world).holds
-        )
+        when = self._judged(section)
+        return when is not None and not judge(when, self.look(), self.world).holds
+
+    def _judged(self, section: Section) -> When | None:
+        """The condition by which findings called for a section; ``None`` when none did."""
+        when = self.record.book.condition(section)
+        return None if when is None or when.otherwise else when
 
     def _act(self, step: str, line: str, binding: Binding) -> bool:
         """Ask for an action and do it; whether the section goes on."""
@@ -362,9 +327,8 @@ class Runner:
 
     def _is_judged(self, section: Section) -> bool:
         """Whether findings called for a section, and do so no more."""
-        if section.when is None or section.when.otherwise:
-            return False
-        return not judge(section.when, self._findings(), self.world).holds
+        when = self._judged(section)
+        return when is not None and not judge(when, self._findings(), self.world).holds
 
 
 def _open(row: Finding) -> bool:

@@ -3,7 +3,8 @@
 ``When: MEMBER-DARK bad and no SPAN-PRODUCER-GONE bad, or STALL-WAITING`` in words: alternatives joined by ``or``,
 terms by ``and``; a term is a code, verdicts (``bad`` unless given, several with ``/``) and, in brackets, a key of the
 finding's values with what it must be. ``(node)`` and ``(span)`` ask whether the subject names one of ours.
-``When: otherwise`` applies when no section with a condition did.
+``When: otherwise`` applies when no section with a condition did. ``When: after "A title"`` applies when that earlier
+section did, and was done to its end, by the findings of then: they may be gone by what it did.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from organismctl.runbook.world import World
 
 OTHERWISE = "otherwise"
+_AFTER = re.compile(r"after \"(?P<title>[^\"]+)\"\.?")
 _TERM = re.compile(
     r"(?P<no>no )?(?P<code>[A-Z]+(?:-[A-Z]+)+)"
     r"(?: (?P<statuses>[a-z]+(?:/[a-z]+)*))?"
@@ -42,6 +44,8 @@ def parse_when(text: str, line: int) -> When:
     Raises:
         WhenError: It is none.
     """
+    if (found := _AFTER.fullmatch(" ".join(text.split()))) is not None:
+        return When((), otherwise=False, line=line, text=found[0], after=found["title"])
     plain = " ".join(text.replace("`", "").replace(",", " ").split()).rstrip(".")
     if plain == OTHERWISE:
         return When((), otherwise=True, line=line, text=plain)
@@ -80,7 +84,7 @@ def judge(when: When, findings: Sequence[Finding], world: World) -> Applies:
     """Whether a condition holds; never for findings that a person has accepted.
 
     Args:
-        when: The condition; ``otherwise`` is for the caller to judge.
+        when: The condition; ``otherwise`` and ``after`` are for the caller to judge.
         findings: What the checks say now.
         world: Whose names the subjects hold.
     """

@@ -65,6 +65,21 @@ def test_every_problem_at_once() -> None:
         parse_runbook("# no front matter", "x", "x.md")
 
 
+def test_a_section_goes_after_an_earlier_one_that_findings_call_for() -> None:
+    first = "\n## First, and best\n\nWhen: MEMBER-DARK\n\n## Plain\n\n"
+    text = HEAD + first + '## Last\n\nWhen: after "First,\nand best".\n'
+    book = parse_runbook(text, "x", "x.md")
+    last = book.sections[-1]
+    assert last.when is not None
+    assert (last.when.after, last.when.codes()) == ("First, and best", ())
+    assert book.condition(last) is book.sections[1].when
+    for wrong in ("Plain", "Last", "Other"):
+        with pytest.raises(InputError) as caught:
+            parse_runbook(HEAD + first + f'## Last\n\nWhen: after "{wrong}"\n', "x", "x.md")
+        (problem,) = caught.value.problems
+        assert (problem.key, problem.line) == ("When", HEAD.count("\n") + 10), problem
+
+
 @given(st.text(st.sampled_from("`~#-: \nabWhen{}run"), max_size=200))
 def test_any_body_is_read_whole_or_refused_with_places(body: str) -> None:
     text = HEAD + body

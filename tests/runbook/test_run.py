@@ -20,6 +20,7 @@ from organismctl.check.finding import Finding, Status
 from organismctl.cli.runbook_showing import Shown
 from organismctl.exits import Exit
 from organismctl.runbook.execute import Done, Executor
+from organismctl.runbook.model import Runbook
 from organismctl.runbook.parse import parse_runbook
 from organismctl.runbook.record import Records
 from organismctl.runbook.redact import Redactor
@@ -86,8 +87,8 @@ class Scene:
             self.rows = []
         return Done(self.exits.get(argv[1], 0), "token: canary-operate-token `x`", 5)
 
-    def go(self, record: Any = None, *, yes: bool = True, **values: str) -> Outcome:
-        record = record or self.records.begin(BOOK, organism="acme", operator="alice", values=values)
+    def go(self, record: Any = None, *, yes: bool = True, book: Runbook = BOOK, **values: str) -> Outcome:
+        record = record or self.records.begin(book, organism="acme", operator="alice", values=values)
         self.id = record.id
         shown = Shown(
             "acme", yes=yes, stream=self.stream, tty=False, ask=lambda _question: self.answers.pop(0)
@@ -136,6 +137,35 @@ def test_without_a_value_nothing_is_run_and_a_failure_ends_its_section(scene: Sc
     scene.go(reason="r")
     assert scene.ran == ["status", "committee start --node node-a"]
     assert "the rest of this section is left out" in scene.stream.getvalue()
+
+
+AFTER = parse_runbook(
+    TEXT.replace("organismctl lock accept --reason {reason}\n", "").replace(
+        "## Dark",
+        '## Away\n\nWhen: MEMBER-UNREACHABLE unknown\n\nStill.\n\n## Replace it\n\nWhen: after "Start it"\n\n'
+        "```run MEMBER-UNREACHABLE\norganismctl lock accept --reason {node}\n```\n\n## Dark",
+    ),
+    "a-test",
+    "a-test.md",
+)
+
+
+def test_a_section_after_another_has_the_findings_of_then(scene: Scene) -> None:
+    assert scene.go(book=AFTER).exit is Exit.OK
+    assert scene.ran == ["status", "committee start --node node-a", "lock accept --reason node-a"]
+    told = [one["title"] for one in report_json(scene.records.read(scene.id))["sections"] if one["applies"]]
+    assert told == ["", "Start it", "Replace it"], "what is judged by findings of now applies no more"
+
+
+@pytest.mark.parametrize("how", ["it failed", "it was skipped", "it did not apply"])
+def test_a_section_after_another_needs_that_one_done(scene: Scene, how: str) -> None:
+    scene.exits["committee"] = 5 if how == "it failed" else 0
+    scene.answers = ["skip"]
+    if how == "it did not apply":
+        scene.rows = []
+    scene.go(book=AFTER, yes=how != "it was skipped")
+    assert not [line for line in scene.ran if line.startswith("lock")]
+    assert "“Replace it” does not apply" in scene.stream.getvalue()
 
 
 def test_a_person_says_yes_skip_and_leave_and_comes_back(scene: Scene) -> None:
