@@ -224,9 +224,13 @@ def new(
     from organismctl.cli.output import say
     from organismctl.runbook import library as books
 
-    own = own_folder(folder, organism) or Path("runbooks")
+    configured = own_folder(folder, organism)
+    own = configured or Path("runbooks")
     made = books.copy(books.Library().path(name), own) if copy else books.draft(own, name, title)
-    say(f"{made}: written\nnext: edit it, then `organismctl runbook check --runbooks {own}`")
+    named = f" --runbooks {own}"
+    if configured and folder is None:  # the deployment says where they are
+        named = f" --organism {organism}" if organism else ""
+    say(f"{made}: written\nnext: edit it, then `organismctl runbook check{named}`")
 
 
 def library_of(folder: Path | None, organism: str | None) -> Library:

@@ -21,7 +21,8 @@ TUTORIAL = "docs/tutorial.md"
 ENGINE = "<!-- run where the engine is -->"
 IN_THE_REHEARSAL = (
     "README.md", "docs/how-to/gate-ci.md", "docs/how-to/monitor.md", "docs/how-to/watch.md",
-    "docs/how-to/respond-to-an-alert.md", "docs/how-to/accept-a-finding.md", "docs/how-to/renew-tickets.md",
+    "docs/how-to/respond-to-an-alert.md", "docs/how-to/accept-a-finding.md", "docs/how-to/write-a-runbook.md",
+    "docs/how-to/renew-tickets.md",
     "docs/how-to/verify-a-surface.md", "docs/how-to/rotate-a-member.md", "docs/how-to/back-up-and-restore.md",
     "docs/how-to/retire.md",
 )  # fmt: skip
