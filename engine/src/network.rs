@@ -290,12 +290,12 @@ impl Shared {
 
 /// Closes the endpoint, and waits until its ports are free.
 ///
-/// iroh waits for every connection for three times the longest answer that was seen on it: after a peer that stood still
-/// that is a minute, and nothing that iroh offers ends it. Its threads do.
+/// iroh waits for every connection for three times the longest answer that was seen on it, three seconds where none was:
+/// after a peer that stood still that is a minute, and nothing that iroh offers ends it. Its threads do.
 async fn shut(endpoint: Endpoint, threads: Option<Threads>) {
     let ports = endpoint.bound_sockets();
     let mut closing = tokio::spawn(async move { endpoint.close().await });
-    if timeout(Duration::from_secs(4), &mut closing).await.is_err() {
+    if timeout(Duration::from_secs(8), &mut closing).await.is_err() {
         closing.abort();
     }
     drop(threads);
