@@ -66,6 +66,13 @@ class Door:
             if (moved := await self._roster_moved(command)) is not None:
                 return moved
             outcome = await self._change_roster(command, timeout)
+            if (
+                isinstance(outcome, Refused)
+                and command.version is not None
+                and self._is_gone(command.version)
+            ):
+                # A node that was behind hears only now that the roster has moved.
+                return self._another(command.version)
         else:
             outcome = await self._propose(command, timeout)
         if not isinstance(outcome, Certified):
@@ -123,11 +130,17 @@ class Door:
         """Why a roster change for a certain version cannot stand any more; waits when this node is behind."""
         end = time.monotonic() + ROSTER_S
         while command.version is not None:
-            version = self._runner.status().roster.version
-            if command.version == version + 1:
+            if command.version == self._runner.status().roster.version + 1:
                 break
-            if command.version <= version or time.monotonic() > end:
-                text = f"the roster has version {version}; the next is {version + 1}, not {command.version}"
-                return Declined("roster-version", text)
+            if time.monotonic() > end or self._is_gone(command.version):
+                return self._another(command.version)
             await asyncio.sleep(PAUSE_S)
         return None
+
+    def _is_gone(self, version: int) -> bool:
+        return version <= self._runner.status().roster.version
+
+    def _another(self, wanted: int) -> Declined:
+        version = self._runner.status().roster.version
+        text = f"the roster has version {version}; the next is {version + 1}, not {wanted}"
+        return Declined("roster-version", text)
