@@ -22,6 +22,8 @@ LOG_FILE = "node.log"
 STOP_S = 15.0
 KILL_S = 5.0
 POLL_S = 0.02
+LOOK_S = 1.0
+"""How long one who looks whether a node runs may hold its lock, at most."""
 
 
 class ProcessLock:
@@ -46,14 +48,12 @@ class ProcessLock:
         """
         with os_errors(self.path, "lock"):
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+        if not _locked(handle):
             os.close(handle)
             raise RefusedError(
                 f"the {self._what} in {self.path.parent} runs already",
                 advice="`organismctl committee stop` ends a node, `committee relay --stop` a relay",
-            ) from exc
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, b"%d\n" % os.getpid(), 0)
         self._handle = handle
@@ -63,6 +63,20 @@ class ProcessLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _locked(handle: int) -> bool:
+    """Take the lock; who only looks (see :func:`look`) holds it for an instant, and is waited for."""
+    end = time.monotonic() + LOOK_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from organismctl.committee.node.founding import init
-from organismctl.committee.node.process import ProcessLock, look, stop
+from organismctl.committee.node.process import PID_FILE, ProcessLock, look, stop
 from organismctl.errors import InputError, OrganismError, RefusedError
 from organismctl.exits import Exit
 from tests.support.committee import Committee, make_committee
@@ -147,3 +149,16 @@ def test_init_join_needs_a_committee(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="moved on"):
         init(committee.deployment, "node-d")
     init(committee.deployment, "node-d", join=True)
+
+
+def test_who_only_looks_holds_up_no_start(tmp_path: Path) -> None:
+    (tmp_path / PID_FILE).touch()
+    with (tmp_path / PID_FILE).open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        over = threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN))
+        over.start()
+        lock = ProcessLock(tmp_path)
+        lock.acquire()
+        over.join()
+    assert look(tmp_path).running
+    lock.release()
