@@ -26,6 +26,8 @@ from organismctl.identity.config import ReadSurface
 from organismctl.identity.surface_item import MAX_ITEM
 
 BEAT_S = 0.5
+FILL_TRIES = 10
+"""How often an endpoint that is away is asked for a gap, a second apart, before the gap is passed over for good."""
 WAITING = 4096
 """Datums that wait to be read; older ones give way, and are missed."""
 MAX_DATUM = MAX_ITEM + (64 << 10)
@@ -42,6 +44,7 @@ class _Stream:
     counted: int = 0
     refused: int = 0
     why: str = ""
+    tries: int = 0
 
     def take(self, data: bytes) -> None:
         """A datum came in."""
@@ -190,8 +193,15 @@ class WireReader:
                     stream.order.put(event.position, event, time.monotonic())
                     while (ready := stream.order.take()) is not None:
                         yield ready
-            except (AwayError, RefusedError) as exc:
+            except AwayError as exc:
                 stream.why = f"its endpoint: {exc}"
+                stream.tries += 1
+                if stream.tries < FILL_TRIES and not stream.order.full:
+                    stream.order.wait_on()  # what is passed over is lost for good, and it may be back in a moment
+                    return
+            except RefusedError as exc:
+                stream.why = f"its endpoint: {exc}"
+        stream.tries = 0
         if stream.order.next < end:
             stream.order.skip()
 

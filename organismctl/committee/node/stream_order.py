@@ -78,6 +78,10 @@ class StreamOrder(Generic[T]):
         """The seqs that do not come, from and up to (not including) the earliest that waits."""
         return self.next, min(self._held, default=self.next)
 
+    def wait_on(self) -> None:
+        """Let what came early wait once more for those before it."""
+        self._since = None
+
     def skip(self) -> None:
         """Pass over what does not come."""
         start, end = self.gap

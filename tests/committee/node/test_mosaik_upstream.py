@@ -12,6 +12,7 @@ import pytest
 from organismctl.committee.carrier.mosaik_network import MosaikNetwork
 from organismctl.committee.evidence import Pointer
 from organismctl.committee.fold import Resolution
+from organismctl.committee.node import mosaik_upstream
 from organismctl.committee.node.mosaik_upstream import MAX_DATUM, WAITING, WireReader
 from organismctl.committee.node.settings import Upstream
 from organismctl.committee.node.store import NodeStore
@@ -214,4 +215,40 @@ def test_what_the_stream_did_not_bring_is_fetched(tmp_path: Path, wire: Wire, al
         assert not reading.reader.passed(of, 2)
         await reading.reader.close()
 
+    asyncio.run(work())
+
+
+def test_an_endpoint_that_is_away_is_asked_again_before_a_gap_is_passed_over(
+    tmp_path: Path, wire: Wire, alpha: Lattice
+) -> None:
+    async def work() -> None:
+        reading = Reading(tmp_path, wire, endpoints=(alpha.url,))
+        alpha.emit(6)
+        served: list[Any] = [data for data in alpha.items if data is not None]
+        of = ReadSurface("events", "stream", bytes.fromhex(alpha.surface_id), "surface-item")
+        alpha.silent = True
+        feed(reading, of, [served[5]])
+        following = asyncio.create_task(reading.events(of, 6))
+        async with asyncio.timeout(20):
+            while not reading.reader._streams[of.id].tries:
+                await asyncio.sleep(0.01)
+        alpha.silent = False
+        assert [event.position for event in await following] == list(range(6))
+        assert reading.reader.note(of) == ""
+        await reading.reader.close()
+
+    asyncio.run(work())
+
+
+def test_a_gap_whose_endpoint_stays_away_is_passed_over_and_told(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        reading = Reading(tmp_path, wire, endpoints=("http://127.0.0.1:1",))
+        feed(reading, surface(), [item(0), item(5)])
+        assert [event.position for event in await reading.events(surface(), 2)] == [0, 5]
+        assert "4 events did not come" in reading.reader.note(surface())
+        await reading.reader.close()
+
+    monkeypatch.setattr(mosaik_upstream, "FILL_TRIES", 2)
     asyncio.run(work())
