@@ -269,6 +269,7 @@ def _memory(scope: Scope, member: SpannedMember, surface: ReadSurface) -> Memory
         last_position=count(told.get("last_position")),
         by_node={name: table(one) for name, one in table(told.get("by_node")).items()},
         seen_ms=fact.seen_ms or 0,
+        swept_ms=min(whole(told.get("seen_ms")) or fact.seen_ms or 0, fact.seen_ms or 0),
         refs=source(fact),
     )
 

@@ -168,7 +168,7 @@ def _listeners(view: SurfaceView) -> list[_Listener]:
     ]
     memory = view.memory
     if memory is not None and memory.watched_since_ms is not None and _stood(memory):
-        found.append(_Listener("exporter", memory.watched_since_ms, memory.seen_ms))
+        found.append(_Listener("exporter", memory.watched_since_ms, memory.swept_ms))
     return found
 
 

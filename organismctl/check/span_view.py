@@ -126,6 +126,9 @@ class Memory:
     last_position: int | None
     by_node: Mapping[str, Mapping[str, Json]]
     seen_ms: int
+    """When it was asked."""
+    swept_ms: int
+    """Until when it has watched."""
     refs: tuple[SourceRef, ...]
 
 

@@ -36,6 +36,7 @@ class Reading:
         lag_events: Events behind, or ``None``.
         lag_s: Seconds behind, or ``None``.
         link: The state of its subscription, or ``None``.
+        seen_ms: When it told; ``None``: at the moment of the sweep.
     """
 
     node: str
@@ -46,6 +47,7 @@ class Reading:
     lag_events: int | None = None
     lag_s: float | None = None
     link: str | None = None
+    seen_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,10 @@ def _silence(
     if since is not None and new.last_event_ms is not None and new.last_event_ms > since:
         since = None  # an event has come after that: another silence, if any
     if told:
-        # A node goes on listening between sweeps, and one that cannot connect shows a silence of its own.
-        return (quiet_since(replace(new, dark_since_ms=None)) if since is None else since), now_ms
+        # A node goes on listening between sweeps, and one that cannot connect shows a silence of its own. What came
+        # after the last one told (another source took its time) is not known: it adds no silence.
+        until = max(min(now_ms if one.seen_ms is None else one.seen_ms, now_ms) for one in told)
+        return (quiet_since(replace(new, dark_since_ms=None)) if since is None else since), until
     starts = [one.since_ms for one in own if one.since_ms is not None]
     ends = [one.until_ms for one in own if one.until_ms is not None]
     if not starts or not ends:

@@ -182,6 +182,7 @@ def readings_of(look: Look) -> Iterator[tuple[Key, list[Reading], list[Heard], C
                     lag_events=row.lag_events if row else None,
                     lag_s=row.lag_s if row else None,
                     link=sees.link,
+                    seen_ms=sees.seen_ms,
                 )
             )
         own = [

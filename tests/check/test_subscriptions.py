@@ -110,6 +110,14 @@ def test_an_endpoint_that_answers_late_adds_no_silence() -> None:
     assert (row.status, row.summary) == (Status.OK, "last heard 18 ms before it was looked at")
 
 
+def test_an_exporter_that_answers_late_adds_no_silence() -> None:
+    """It watched until its last sweep, whenever it is asked."""
+    swept = memory(last_event_ms=NOW_MS - 100, seen_ms=NOW_MS)
+    late = replace(swept, seen_ms=NOW_MS + 30_000)
+    row = pick(judged([*nodes(last_event_ms=NOW_MS - 18), late, *admitted()]), "MEMBER-DARK", SUBJECT)
+    assert (row.status, row.summary) == (Status.OK, "last heard 18 ms before it was looked at")
+
+
 def test_a_refused_ticket_names_its_step() -> None:
     refused = told(
         "node-b", state="connecting", reason="none serves the stream to this node", last_event_ms=LONG_AGO

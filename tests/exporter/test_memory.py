@@ -64,6 +64,15 @@ def test_dark_from_the_last_event_and_light_by_the_next() -> None:
     assert quiet_since(memory) == T0 + 60_500
 
 
+def test_another_source_that_took_its_time_adds_no_silence() -> None:
+    """The sweep ended six seconds after the committee had told what it heard right then."""
+    told = live(last=T0 - 100, seen_ms=T0)
+    memory = remember(None, [told, live("node-b", last=T0 - 100, seen_ms=T0 - 50)], [], CLOCK, T0 + 6000)
+    assert (memory.dark_since_ms, memory.silent_ms, memory.seen_ms) == (None, 100, T0 + 6000)
+    memory = remember(memory, [replace(told, seen_ms=T0 + 5000)], [], CLOCK, T0 + 12_000)
+    assert memory.dark_since_ms == T0 - 100
+
+
 def test_nobody_tells_and_nothing_moves() -> None:
     memory = remember(None, [live(last=T0 - 100)], [], CLOCK, T0)
     assert remember(memory, [], [], CLOCK, T0 + 60_000) is memory
