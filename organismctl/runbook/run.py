@@ -301,6 +301,10 @@ class Runner:
     def _end(self) -> Outcome:
         codes = self.record.book.front.codes
         rows = [row for row in self._findings() if _failing(row)]
+        if not self.dry_run and any(row.code in codes for row in rows):
+            self.sleep(PAUSE_S)  # one look alone may be a flicker: two say that it is not well
+            self._seen = None
+            rows = [row for row in self._findings() if _failing(row)]
         mine = tuple(row for row in rows if row.code in codes)
         others = tuple(row for row in rows if row.code not in codes)
         code = worst([exit_of(mine), *self._undone()])
