@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import socket
 import sys
 import time
 import tomllib
@@ -38,9 +37,10 @@ class Story:
         self.ports = dict(zip(NODES, ports, strict=False))
         self.upstreams = dict(zip(("north", "south"), ports[len(NODES) : -1], strict=True))
         self.relay = f"127.0.0.1:{ports[-1]}"
-        udp = free_ports(len(NODES) + 2, socket.SOCK_DGRAM)
+        udp = free_ports(len(NODES) + 2)
         self.udp = dict(zip((*NODES, "north-1", "south-1"), udp, strict=True))
         self.peers: dict[str, str] = {}
+        self.linger_s = 25
 
     def run(self) -> None:
         """Play every scene."""
@@ -96,19 +96,26 @@ class Story:
         """The composite's files, its fingerprint and its lock."""
         self.home.mkdir()
         spans = []
+        began = time.monotonic()
         for name in self.upstreams:
             home = self.world.folder / name
             printed = self.world.run("fingerprint", "show", "--as-ref", cwd=home, show=False).stdout
             stanza = printed[printed.index("[[span]]") :]
             labelled = re.sub(r'^name = ".*"$', f'name = "{name}"', stanza, count=1, flags=re.M)
             spans.append(labelled + self.issuers[name])
+        # The nodes must outlast what is done after the seal, and the demo waits for their end: so that neither a busy
+        # machine finds them gone nor an idle one waits for nothing, the time that commands take is measured. `change
+        # resume` waits for 60 s at most.
+        self.linger_s = min(max(self.linger_s, round(30 * (time.monotonic() - began))), 60)
         admission = self.world.run(
             "tickets", "issue", "--new-key", "--key", str(self._issuer_key("committee")),
             "--issuer", "demo-admission", show=False,
         ).stdout  # fmt: skip
         (self.home / "organism.toml").write_text(texts.composite(spans, _as_acl(admission)))
         self.deployment.write_text(
-            texts.deployment(self.ports, SPARES, self.upstreams, sys.executable, self._wire())
+            texts.deployment(
+                self.ports, SPARES, self.upstreams, sys.executable, self._wire(), linger_s=self.linger_s
+            )
         )
         self.ctl("committee", "init")
         if self.mosaik:

@@ -79,8 +79,12 @@ def deployment(
     spans: Mapping[str, int],
     python: str,
     wire: Wire | None = None,
+    linger_s: int = 25,
 ) -> str:
-    """deployment.toml: nodes and spanned members by name, each with its port; ``wire``: on real mosaik."""
+    """deployment.toml: nodes and spanned members by name, each with its port; ``wire``: on real mosaik.
+
+    ``linger_s`` is how long the nodes serve latecomers after the seal, in seconds.
+    """
     carrier = f'carrier = "mosaik"\n\n[mosaik]\nrelay = "{wire.relay}"\n' if wire else ""
     head = (
         f'schema = 1\n{carrier}\n[operator]\nname = "demo-operator"\n\n[secrets]\ngroup = "secrets/group.secret"\n'
@@ -105,6 +109,6 @@ def deployment(
         '[thresholds]\nticket_warn = "7d"\nticket_bad = "2d"\nchange_deadline = "2m"\n'
         'probe_timeout = "8s"          # everything on one machine, which may be busy\n'
         'lead_time = "0s"             # a rehearsal; an organism with integrators gives them days\n\n'
-        '[retire]\nlinger = "25s"               # a rehearsal; the default is 30 days\n'
+        f'[retire]\nlinger = "{linger_s}s"               # a rehearsal; the default is 30 days\n'
     )
     return "\n".join(parts)

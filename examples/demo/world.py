@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -176,16 +176,28 @@ def scene(number: int, title: str) -> None:
     say(f"\n== {number}. {title} ==")
 
 
-def free_ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
-    """Ports on loopback that are free now."""
-    sockets = [socket.socket(type=kind) for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that are free for TCP and UDP, below those that the kernel gives out: nobody takes them."""
+    ports: list[int] = []
+    for port in _PORTS:
+        with suppress(OSError), socket.socket() as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise SystemExit("the demo stops: no ports are free")
+
+
+def _own_ports() -> Iterator[int]:
+    """Each port of the range once, from another one for each process."""
+    first, count = 30_000, 2_500
+    for offset in range(count):
+        yield first + (os.getpid() * 37 + offset) % count
+
+
+_PORTS = _own_ports()
 
 
 def wait_for(what: str, probe, timeout: float = 30.0) -> None:
