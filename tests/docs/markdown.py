@@ -1,16 +1,20 @@
 """The command lines of a Markdown document: which are there, which are run, and what they are said to print.
 
-A fence of language ``sh`` is a script that ends with 0. A fence of language ``console`` holds commands after ``$ ``
-(``> `` goes on with one) and what they print; ``[exit 2]`` says what one exits with, ``[…]`` stands for lines left
-out. A comment ``<!-- not run: REASON -->`` before a fence says why its commands are not run. A document that says
-``<!-- run where the engine is -->`` needs real mosaik.
+A fence of language ``sh`` is a script of which every command ends with 0. A fence of language ``console`` holds
+commands after ``$ `` (``> `` goes on with one) and what they print; ``[exit 2]`` says what one exits with, ``[…]``
+stands for lines left out. A comment ``<!-- not run: REASON -->`` before a fence says why its commands are not run. A
+document that says ``<!-- run where the engine is -->`` needs real mosaik.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from organismctl.runbook.commands import NAME, looks
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("sh", "bash", "console")
@@ -19,11 +23,13 @@ _NOT_RUN = re.compile(r"^<!-- not run: (?P<why>.+) -->$")
 _EXIT = re.compile(r"^\[exit (?P<code>\d+)\]$")
 _SUBSTITUTION = re.compile(r"\$\(([^()]*)\)")
 LEFT_OUT = "[…]"
+STRICT = "set -e\n"
+"""What a command of a script begins with: the first of its commands that fails ends it."""
 
 
 @dataclass
 class Command:
-    """One command, or one whole script.
+    """One command: of a script one that is whole, such as a loop with its body.
 
     Attributes:
         line: Where it stands, from 1.
@@ -36,6 +42,19 @@ class Command:
     text: str
     shown: list[str] = field(default_factory=list)
     exit: int = 0
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it is a single call of the tool that changes nothing, joined with nothing that might."""
+        parts = shlex.shlex(self.text.removeprefix(STRICT), posix=True, punctuation_chars=True)
+        parts.whitespace_split = True
+        try:
+            argv = list(parts)
+        except ValueError:
+            return False
+        joined = any(word and set(word) <= set("();<>|&") for word in argv) or re.search(r"\$\(|`", self.text)
+        # `watch` stays, but a documented one ends by itself.
+        return argv[:1] == [NAME] and not joined and (looks(argv) or argv[1:2] == ["watch"])
 
 
 @dataclass
@@ -59,7 +78,7 @@ class Fence:
         if self.language == "console":
             return _console(self)
         if self.language in SCRIPTS:
-            return [Command(self.line, "set -e\n" + "\n".join(self.lines))]
+            return _script(self)
         return []
 
     def ours(self) -> list[tuple[int, str]]:
@@ -103,6 +122,28 @@ def _console(fence: Fence) -> list[Command]:
         elif made:
             made[-1].shown.append(line)
     return made
+
+
+def _script(fence: Fence) -> list[Command]:
+    """A script's commands, each of whole lines: one that only looks can then be repeated."""
+    made: list[Command] = []
+    lines: list[str] = []
+    for number, line in enumerate(fence.lines, fence.line):
+        lines.append(line)
+        if _is_whole("\n".join(lines)):
+            if any(one.strip() for one in lines):
+                made.append(Command(number - len(lines) + 1, STRICT + "\n".join(lines)))
+            lines = []
+    assert not lines, f"a script has no end: {lines}"
+    return made
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a shell would wait for no more; it only warns of a here-document without an end."""
+    if re.search(r"(?<!\\)(?:\\\\)*\\$", text):
+        return False
+    done = subprocess.run(["bash", "-n", "-c", text], capture_output=True, check=False)
+    return done.returncode == 0 and not done.stderr
 
 
 def fences(path: Path) -> list[Fence]:

@@ -2,6 +2,10 @@
 
 Ports are the only thing that is changed: the documents name fixed ones, and a sandbox has some of its own, so that a
 reader's rehearsal, or another test, may run beside it.
+
+A reader who looks too soon after a change looks again, and so does the sandbox: a command that is a single call of the
+tool and only looks (``organismctl.runbook.commands.looks``, and ``watch``) is repeated until it exits and prints as
+shown, within ``PATIENCE_S``; then it must. Whatever acts is run once.
 """
 
 from __future__ import annotations
@@ -18,26 +22,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.docs.markdown import LEFT_OUT, Command, Fence, fences
+from tests.docs.markdown import LEFT_OUT, STRICT, Command, Fence, fences
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
+PAUSE_S = 0.5
+"""Between two looks."""
 WIDTH = "100"
 _EXPORTER, _RELAY = 9560, 3340
+RANGES = 20
+"""Of 300 ports each."""
+_TCP, _UDP = (0, 1, 2, 3, 100, 200, 260, 270), (10, 11, 12)
+"""Offsets of the ports that documents use."""
 
 
 def _first_port() -> int:
-    """The first of 300 ports, of four digits as in the documents, of which those that are used are free."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    start = (os.getpid() + (int(worker) if worker.isdigit() else 0)) % 20
-    for number in range(20):
-        first = 3000 + 300 * ((start + number) % 20)
-        if all(_free(first + offset) for offset in (0, 1, 2, 3, 100, 200, 260, 270)):
+    """The first of 300 ports, of four digits as in the documents, of which those that are used are free.
+
+    Each worker of a test run has ranges of its own, so that no two find the same one free.
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    worker = int(number) if number.isdigit() else 0
+    workers = min(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), RANGES)
+    own = range(worker % workers, RANGES, workers)
+    for turn in range(len(own)):
+        first = 3000 + 300 * own[(os.getpid() + turn) % len(own)]
+        if all(_free(first + offset) for offset in _TCP) and all(
+            _free(first + offset, socket.SOCK_DGRAM) for offset in _UDP
+        ):
             return first
     raise AssertionError("no ports are free")
 
 
-def _free(port: int) -> bool:
-    with socket.socket() as one, suppress(OSError):
+def _free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
+    with socket.socket(type=kind) as one, suppress(OSError):
         one.bind(("127.0.0.1", port))
         return True
     return False
@@ -82,22 +99,32 @@ class Sandbox:
                 self.block(fence, path.name)
 
     def block(self, fence: Fence, name: str) -> None:
-        """Run one block."""
+        """Run one block; what only looks is repeated until it exits and prints as shown."""
         for command in fence.commands():
-            code, out = self.run(command.text)
-            where = f"{name}:{command.line}: {command.text}"
-            assert code == command.exit, f"{where}\nexits with {code}, not {command.exit}:\n{out}"
-            self._compare(command, out, where)
+            end = time.monotonic() + PATIENCE_S
+            wrong = self._wrong(command)
+            while wrong and command.only_looks and time.monotonic() < end:
+                time.sleep(PAUSE_S)
+                wrong = self._wrong(command)
+            assert wrong is None, f"{name}:{command.line}: {command.text}\n{wrong}"
         self.ran += len(fence.ours())
+
+    def _wrong(self, command: Command) -> str | None:
+        """Run a command: what is not as shown, or ``None``."""
+        code, out = self.run(command.text)
+        if code != command.exit:
+            return f"exits with {code}, not {command.exit}:\n{out}"
+        missing = self._missing(command, out)
+        return missing and f"never prints, or not in that order:\n  {missing}\nbut:\n{out}"
 
     def run(self, text: str) -> tuple[int, str]:
         """Run a script in the shell that stays; its exit code, and all that it printed."""
         script, out, code = (self._io / one for one in ("script", "out", "code"))
         code.unlink(missing_ok=True)
         # A script's own `set -e` ends it alone, and `cd` is kept.
-        body = self._ported(text).removeprefix("set -e\n")
+        body = self._ported(text).removeprefix(STRICT)
         if body != self._ported(text):
-            body = "".join(f"{line}\n" for line in ("trap 'return 1' ERR", body, "trap - ERR"))
+            body = f"trap '_failed=$?; trap - ERR; return $_failed' ERR\n{body}\ntrap - ERR\n"
         script.write_text(body + "\n")
         parts = " ".join(shlex.quote(str(one)) for one in (script, out))
         assert self._shell.stdin is not None
@@ -157,8 +184,8 @@ class Sandbox:
             text,
         )
 
-    def _compare(self, command: Command, out: str, where: str) -> None:
-        """What is shown comes, in that order; numbers and ids differ from run to run."""
+    def _missing(self, command: Command, out: str) -> str | None:
+        """The first line that is shown and does not come, in that order; numbers and ids differ from run to run."""
         came = [self._plain(line) for line in out.split("\n")]
         at = 0
         for line in command.shown:
@@ -166,8 +193,10 @@ class Sandbox:
                 continue
             wanted = self._plain(line)
             found = next((number for number, one in enumerate(came[at:], at) if one == wanted), None)
-            assert found is not None, f"{where}\nnever prints, or not in that order:\n  {line}\nbut:\n{out}"
+            if found is None:
+                return line
             at = found + 1
+        return None
 
     def _plain(self, line: str) -> str:
         line = line.replace(str(self.folder), "~")

@@ -12,7 +12,7 @@ import pytest
 from organismctl.cli.proving import prove
 from organismctl.runbook.check import _anchors
 from organismctl.runbook.world import SAMPLES, fill
-from tests.docs.markdown import ROOT, SCRIPTS, calls, documents, fences
+from tests.docs.markdown import ROOT, SCRIPTS, Command, Fence, calls, documents, fences
 from tests.docs.sandbox import sandbox
 from tests.support.mosaik import require_engine
 
@@ -89,6 +89,69 @@ def test_there_are_as_many_as_there_seem_to_be() -> None:
     assert sum(parsed.values()) > 300
 
 
+@pytest.mark.parametrize(
+    ("text", "only_looks"),
+    [
+        ("organismctl status  # how it fares", True),
+        ('organismctl retire --effective-at 2126-01-31T00:00Z --reason "a & b" --dry-run', True),
+        ("organismctl surface verify --url $URL", True),
+        ("organismctl watch -n 2 --every 1s", True),
+        ("organismctl committee start", False),
+        ("organismctl status && organismctl committee start", False),
+        ("organismctl status; kill %1", False),
+        ("organismctl export prometheus > rules.yml", False),
+        ("organismctl surface read --follow &", False),
+        ("organismctl check all --at $(rm seen.json)", False),
+        ("for up in north south; do organismctl status; done", False),
+        ("curl http://127.0.0.1:9560/metrics", False),
+    ],
+)
+def test_only_a_single_call_that_looks_is_repeated(text: str, only_looks: bool) -> None:
+    assert Command(1, text).only_looks is only_looks
+
+
+def test_a_script_falls_into_its_whole_commands() -> None:
+    lines = [
+        "cd acme",
+        "",
+        "for up in a b; do",
+        "  echo $up",
+        "done",
+        "cat <<EOF",
+        "for",
+        "EOF",
+        "ls \\",
+        "  -l",
+    ]
+    found = [(one.line, one.text) for one in Fence(7, "sh", lines).commands()]
+    assert found == [
+        (7, "set -e\ncd acme"),
+        (9, "set -e\nfor up in a b; do\n  echo $up\ndone"),
+        (12, "set -e\ncat <<EOF\nfor\nEOF"),
+        (15, "set -e\nls \\\n  -l"),
+    ]
+
+
+TOLD_LATE = """organismctl() { echo x >> looked; echo "seen $(wc -l < looked) times"; [ $(wc -l < looked) -gt 2 ]; }"""
+
+
+def test_what_looks_is_repeated_until_it_is_as_shown_and_what_acts_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.docs.sandbox.PAUSE_S", 0.0)
+    with sandbox(tmp_path / "home") as made:
+        made.run(TOLD_LATE)
+        made.block(Fence(1, "sh", ["organismctl status"]), "a.md")
+        assert (tmp_path / "home" / "looked").read_text() == "x\n" * 3
+        made.run("rm looked")
+        with pytest.raises(AssertionError, match="exits with 1, not 0"):
+            made.block(Fence(1, "console", ["$ organismctl committee start"]), "a.md")
+        assert (tmp_path / "home" / "looked").read_text() == "x\n"
+        monkeypatch.setattr("tests.docs.sandbox.PATIENCE_S", 0.5)
+        with pytest.raises(AssertionError, match="never prints, or not in that order:\n  otherwise"):
+            made.block(Fence(1, "console", ["$ organismctl status", "otherwise"]), "a.md")
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_link_leads_somewhere(name: str) -> None:
     path = DOCUMENTS[name]
@@ -122,7 +185,7 @@ def test_what_is_not_run_is_known_with_its_reason() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("names", [IN_THE_REHEARSAL, (TUTORIAL,)], ids=["readme-and-how-tos", "tutorial"])
 def test_the_guides_run(names: tuple[str, ...], tmp_path: Path) -> None:
     with sandbox(tmp_path / "home") as made:
@@ -133,7 +196,7 @@ def test_the_guides_run(names: tuple[str, ...], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_guides_on_mosaik_run(tmp_path: Path) -> None:
     require_engine()
     with sandbox(tmp_path / "home") as made:
