@@ -57,9 +57,12 @@ engine-lint: $(STAMP)
 	else echo "no cargo here: the engine is not linted"; fi
 endif
 
+# The consumer in Rust too, here and not within the tests: a compiler beside them takes both cores.
 engine-test: $(ENGINE)
 	@if command -v cargo >/dev/null; then \
-		cargo test --quiet --locked --profile $(ENGINE_PROFILE) --manifest-path engine/Cargo.toml; \
+		cargo test --quiet --locked --profile $(ENGINE_PROFILE) --manifest-path engine/Cargo.toml && \
+		CARGO_TARGET_DIR=$(CURDIR)/engine/target cargo build --quiet --locked --profile $(ENGINE_PROFILE) \
+			--manifest-path examples/rust-integrator/Cargo.toml; \
 	else echo "no cargo here: the engine's own tests are left out"; fi
 
 ifeq ($(CARRIER),mosaik)

@@ -159,23 +159,23 @@ def test_a_retirement_is_parked_amended_and_cancelled(walk: Walk) -> None:
     committee = walk.committee
     assert (
         "needs a confirmation"
-        in ctl(committee, "retire", "--effective-at", "2030-01-01T00:00Z", code=64).stderr
+        in ctl(committee, "retire", "--effective-at", "2126-01-01T00:00Z", code=64).stderr
     )
-    assert "parked" in ctl(committee, "retire", "--effective-at", "2030-01-01T00:00Z", "--yes").stderr
+    assert "parked" in ctl(committee, "retire", "--effective-at", "2126-01-01T00:00Z", "--yes").stderr
     status = committee.status(walk.leader())
-    assert status["retirement"]["effective_at"] == "2030-01-01T00:00:00Z"
+    assert status["retirement"]["effective_at"] == "2126-01-01T00:00:00Z"
     assert status["lease"] is None, "a parked change holds no lease"
-    ctl(committee, "retire", "amend", "--effective-at", "2031-01-01T00:00Z", "--yes")
-    assert committee.status(walk.leader())["retirement"]["effective_at"] == "2031-01-01T00:00:00Z"
+    ctl(committee, "retire", "amend", "--effective-at", "2127-01-01T00:00Z", "--yes")
+    assert committee.status(walk.leader())["retirement"]["effective_at"] == "2127-01-01T00:00:00Z"
     past = ctl(committee, "retire", "amend", "--effective-at", "2020-01-01T00:00Z", "--yes", code=4)
     assert "is past" in past.stderr
-    assert committee.status(walk.leader())["retirement"]["effective_at"] == "2031-01-01T00:00:00Z"
+    assert committee.status(walk.leader())["retirement"]["effective_at"] == "2127-01-01T00:00:00Z"
     garbled = ctl(
         committee,
         "retire",
         "amend",
         "--effective-at",
-        "2032-01-01T00:00Z",
+        "2128-01-01T00:00Z",
         "--reason",
         "a\nb",
         "--yes",

@@ -197,6 +197,7 @@ def rotated(walk: Walk, out: str, into: str, before: int) -> None:
 def walk_over(folder: Path) -> Iterator[Walk]:
     with running_committee(folder, spares=("node-d",), extra=EXTRA) as committee:
         wait_for("a first tick", lambda: committee.status(committee.proposer())["tick"])
+        committee.bonded("node-a", "node-b", "node-c")
         with Witness(committee) as witness:
             yield Walk(committee, witness)
 
@@ -280,10 +281,20 @@ def paused(walk: Walk, action: str, *args: str, back: Callable[[str], bool]) -> 
             process.wait(10)
 
 
-def retire_args(walk: Walk, seconds: float = 20.0) -> tuple[str, ...]:
-    """A moment far enough for two runs of the command on a busy machine: a past one is refused."""
-    moment = datetime.now(UTC) + timedelta(seconds=seconds)
-    return ("retire", "--effective-at", moment.isoformat(timespec="seconds"), "--reason", "walked", "--yes")
+def retire_args(walk: Walk) -> tuple[str, ...]:
+    """A moment far enough for two runs of the command: a past one is refused.
+
+    How long a run takes is measured on this committee. The moment stays within the 60 s of ``--wait``, beyond which a
+    run would park instead of waiting for it.
+    """
+    began = time.monotonic()
+    ctl(walk.committee, "retire", "--effective-at", _ahead(3600), "--dry-run", code=2)
+    seconds = min(max(20.0, 8 * (time.monotonic() - began)), 55.0)
+    return ("retire", "--effective-at", _ahead(seconds), "--reason", "walked", "--yes")
+
+
+def _ahead(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
 def linger(walk: Walk, *, short: bool) -> None:

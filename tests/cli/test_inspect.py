@@ -117,7 +117,7 @@ def test_without_a_network_its_peers_say_which(
 
 def test_a_stream_is_listened_to(two: tuple[Peer, Peer], capsys: pytest.CaptureFixture[str]) -> None:
     a, _ = two
-    words = (str(a.point), *NET, "--stream", STREAM.hex(), "--listen", "300ms")
+    words = (str(a.point), *NET, "--stream", STREAM.hex(), "--listen", "3s")
     code, value = shown(capsys, *words)
     assert code == 0
     (heard,) = value["heard"]
@@ -147,7 +147,7 @@ def test_an_entry_point_that_is_not_there_is_5_with_the_reason(
     assert not door["answered"]
     assert door["reason"]
     assert value["peers"] == []
-    code, value = shown(capsys, str(two[0].point), gone, *NET, "--timeout", "2s")
+    code, value = shown(capsys, str(two[0].point), gone, *NET, "--timeout", "10s")
     assert code == 5
     assert len(value["peers"]) == 3
 

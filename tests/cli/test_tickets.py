@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from organismctl.identity.validator import JWT_CLASS
 from organismctl.observe.surface import unbase64
 from organismctl.report.schema import schemas
 from tests.check.worlds import ISSUER_KEY, NOW_S, ORGANISM, PEERS, ticket
+from tests.observe.servers import LoopbackServer
 
 TOKEN = "canary-operate-token"
 
@@ -67,7 +68,7 @@ def node_api(nodes: Nodes) -> Iterator[str]:
         def log_message(self, *_args: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = LoopbackServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -310,7 +311,7 @@ def test_an_installation_that_fails_is_told_for_its_node(
     nodes.step, nodes.held = None, {}
     began = time.monotonic()
     assert run(["tickets", "install", "--node", "node-b", "--wait", "1s"]) == 1
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25, "it waits as long as it is told, not the 30 s of the default"
     assert "does not show the ticket after 1 s" in capsys.readouterr().out
     (place / "operate.token").write_text("another-token")
     assert run(["tickets", "install"]) == 5

@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -22,14 +23,28 @@ import pytest
 
 from organismctl.cli.app import run
 from organismctl.report.schema import schemas
-from tests.check.worlds import ORGANISM
+from tests.check.worlds import DAY_S, NAMES, NOW_S, ORGANISM, ticket
+from tests.cli import test_check
 from tests.cli.conftest import SCRIPT
 from tests.cli.test_check import place
 
 __all__ = ["place"]  # the folder whose nodes answer
 
-ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
+ENTER, LEAVE, HOME = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[H"
 WAIT_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def tickets_of_today(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Tickets that end 30 days from now, whenever that is: warnings of theirs would need the screen's lines.
+
+    Requested before the folder is made; gives the moment, Unix s.
+    """
+    now_s = int(time.time())
+    days = (now_s - NOW_S) / DAY_S + 30
+    fresh = {name: ticket(name, days=days, issued_at_s=now_s - DAY_S) for name in NAMES}
+    monkeypatch.setattr(test_check, "TICKETS", fresh)
+    return now_s
 
 
 class Screen:
@@ -93,7 +108,9 @@ def test_a_live_screen_that_ctrl_c_ends_in_order(place: Path) -> None:
         screen.until(lambda seen: seen.count(b"committee") >= 3)
         assert ENTER in screen.seen
         # The live part: no line is wider than the terminal, no screen higher.
-        live = screen.seen.partition(ENTER)[2]
+        # What is read last may end within a picture: those before it are whole.
+        live = screen.seen.partition(ENTER)[2].rpartition(HOME)[0]
+        assert b"committee" in live
         assert not [line for line in rows(live) if len(line) > 80]
         assert screen.end(signal.SIGINT) == 0
         assert LEAVE in screen.seen, "the terminal is as it was"
@@ -188,10 +205,13 @@ def test_report_in_each_format(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(["report", "--format", "pdf"]) == 64
 
 
-def test_report_of_a_kept_look_at_another_time(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_of_a_kept_look_at_another_time(
+    tickets_of_today: int, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["observe", "-o", "seen.json"]) == 0
     capsys.readouterr()
-    run(["report", "--from", "seen.json", "--at", "2027-06-01", "--format", "json"])
+    later = datetime.fromtimestamp(tickets_of_today + 180 * DAY_S, UTC).date().isoformat()
+    run(["report", "--from", "seen.json", "--at", later, "--format", "json"])
     value = json.loads(capsys.readouterr().out)
     assert value["timeline"]["spans"][0]["admitted"] == 0
     assert run(["report", "--from", "seen.json", "--no-wire"]) == 64

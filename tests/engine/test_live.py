@@ -17,6 +17,7 @@ from organismctl.identity.peer_entry import read_catalog
 from organismctl.identity.surface_item import Fact, RetirementMarker, SurfaceItem, certificate, encode_item
 from organismctl.identity.validator import JWT_CLASS
 from tests.engine.conftest import NETWORK, Nodes, until
+from tests.support.committee import free_ports
 
 SECRET, MACHINE, STREAM = h(b"fake secret"), h(b"machine"), h(b"stream")
 JWT_KEY = h(b"a fake key of a test")
@@ -26,12 +27,6 @@ MARKER_KEY = 2**64 - 1
 def ticket(node: Any, *, seconds: int = 3600, key: bytes = JWT_KEY) -> tuple[bytes, bytes]:
     now = int(time.time())
     return JWT_CLASS, issue_jwt("HS256", key, node.peer_id, issued_at_s=now, expires_at_s=now + seconds)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_three_nodes_make_a_group(nodes: Nodes) -> None:
@@ -186,7 +181,7 @@ def test_a_map_holds_items_and_the_marker(nodes: Nodes) -> None:
 
 
 def test_a_peer_that_is_not_there_yet_is_found(nodes: Nodes) -> None:
-    port, seed = free_port(), h(b"late")
+    (port,), seed = free_ports(1), h(b"late")
     early = nodes.start("early", bootstrap=[(peer_id_from_seed(seed), [f"127.0.0.1:{port}"])])
     group, inbox = early.group(SECRET, MACHINE), early.inbox()
     subscription = inbox.subscribe(STREAM, 1, only=[peer_id_from_seed(seed)])
@@ -203,7 +198,7 @@ def test_a_peer_that_is_not_there_yet_is_found(nodes: Nodes) -> None:
 
 def test_links_heal_after_a_restart(nodes: Nodes) -> None:
     """One node goes and comes back under its key and port: bonds and both directions work again."""
-    port = free_port()
+    (port,) = free_ports(1)
     one = nodes.start("stays")
     group, inbox = one.group(SECRET, MACHINE), one.inbox()
     kept: list[Any] = []

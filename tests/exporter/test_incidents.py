@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,8 +17,10 @@ from organismctl.files.deployment import load_deployment
 from organismctl.identity.digest import h
 from tests.support.committee import wait_for
 from tests.support.prometheus import Prometheus, prometheus
-from tests.support.watched import World, watched_world
+from tests.support.waiting import wait_until_holds
+from tests.support.watched import Samples, World, values_in, watched_world
 
+pytestmark = pytest.mark.timeout(900)
 NAME = "acme.test"
 PATIENCE_S = 90.0
 
@@ -92,28 +94,40 @@ def test_dark_ticket_and_drift_each_name_their_own(
     shown = dark["command"].removesuffix(f" --organism {NAME}")
     assert shown == "organismctl check subscriptions"
     record_property("member dark", time.monotonic() - begun)
-    firing = [
-        one
-        for one in stage.server.firing()
-        if one["alertname"] in ("OrganismMemberDark", "OrganismTicketNearEnd")
-    ]
-    assert {(one["span"], one.get("node")) for one in firing} == {("beta", None), ("alpha", "node-b")}
-    assert world.values("span_dark_since_timestamp_seconds", span="beta")
-    assert not world.values("span_dark_since_timestamp_seconds", span="alpha")
+    wait_until_holds("only what is staged fires", stage.server.firing, only_what_is_staged)
+    wait_until_holds("beta alone is dark", world.samples, beta_alone_is_dark)
+
     # The same by the command that the alert names; it asks the exporter since when.
-    code = run([*shown.split()[1:], "--organism", str(world.committee.deployment), "--format", "json"])
-    rows = json.loads(capsys.readouterr().out)["findings"]
-    told = {row["subject"]: row for row in rows if row["code"] == "MEMBER-DARK"}
-    assert code == 6
-    assert {subject: row["status"] for subject, row in told.items()} == {
-        "alpha / events": "ok",
-        "beta / events": "bad",
-    }
-    assert f"exporter {world.url}" in [one["source"] for one in told["beta / events"]["sources"]]
+    def asked() -> tuple[int, list[dict[str, Any]]]:
+        capsys.readouterr()
+        code = run([*shown.split()[1:], "--organism", str(world.committee.deployment), "--format", "json"])
+        return code, json.loads(capsys.readouterr().out)["findings"]
+
+    def the_same(answer: tuple[int, list[dict[str, Any]]]) -> None:
+        code, rows = answer
+        told = {row["subject"]: row for row in rows if row["code"] == "MEMBER-DARK"}
+        assert code == 6
+        assert {subject: row["status"] for subject, row in told.items()} == {
+            "alpha / events": "ok",
+            "beta / events": "bad",
+        }
+        assert f"exporter {world.url}" in [one["source"] for one in told["beta / events"]["sources"]]
+
+    wait_until_holds("the command tells the same", asked, the_same)
     world.muted.clear()
     world.admit("node-b")
     world.publish()
     quiet(stage)
+
+
+def only_what_is_staged(firing: list[dict[str, str]]) -> None:
+    found = [one for one in firing if one["alertname"] in ("OrganismMemberDark", "OrganismTicketNearEnd")]
+    assert {(one["span"], one.get("node")) for one in found} == {("beta", None), ("alpha", "node-b")}
+
+
+def beta_alone_is_dark(page: Samples) -> None:
+    assert values_in(page, "span_dark_since_timestamp_seconds", span="beta")
+    assert not values_in(page, "span_dark_since_timestamp_seconds", span="alpha")
 
 
 def test_a_forked_node_is_named(stage: Stage, record_property: Callable[[str, object], None]) -> None:
@@ -132,9 +146,11 @@ def test_a_forked_node_is_named(stage: Stage, record_property: Callable[[str, ob
     found = fires(stage, "OrganismGroupForked", node="node-c")
     assert found["runbook"] == "group-forked"
     record_property("forked group", time.monotonic() - begun)
-    assert [one["node"] for one in stage.server.firing() if one["alertname"] == "OrganismGroupForked"] == [
-        "node-c"
-    ]
+
+    def node_c_alone(firing: list[dict[str, str]]) -> None:
+        assert [one["node"] for one in firing if one["alertname"] == "OrganismGroupForked"] == ["node-c"]
+
+    wait_until_holds("node-c alone is forked", stage.server.firing, node_c_alone)
     committee.stop("node-c")
     committee.start("node-c")
     quiet(stage)
@@ -150,10 +166,14 @@ def test_a_lost_quorum_and_its_return(stage: Stage, record_property: Callable[[s
     record_property("lost quorum", time.monotonic() - begun)
     for name in ("node-b", "node-c"):
         fires(stage, "OrganismNodeDown", node=name)
+
     # What fed from the lost nodes has disappeared, and says so; nothing stands still.
-    assert stage.world.values("up", source="node/node-b") == [0.0]
-    assert not stage.world.values("ledger_height", node="node-b")
-    assert not stage.world.values("span_lag_events", node="node-b")
+    def node_b_tells_nothing(page: Samples) -> None:
+        assert values_in(page, "up", source="node/node-b") == [0.0]
+        assert not values_in(page, "ledger_height", node="node-b")
+        assert not values_in(page, "span_lag_events", node="node-b")
+
+    wait_until_holds("node-b tells nothing", stage.world.samples, node_b_tells_nothing)
     committee.start("node-b", "node-c")
     quiet(stage)
 
@@ -170,18 +190,24 @@ def test_every_query_of_the_dashboard_returns_data(stage: Stage) -> None:
 
 
 def test_prometheus_knows_the_types_and_has_no_complaint(stage: Stage) -> None:
-    target = stage.server.ask("targets")["activeTargets"][0]
-    assert (target["health"], target["lastError"]) == ("up", "")
-    told = stage.server.ask("metadata")
-    assert told["organism_span_events"][0]["type"] == "counter"
-    assert told["organism_identity"][0]["type"] == "info"
-    assert {one["type"] for one in rules(stage)} == {"alerting"}
-    assert [one for one in rules(stage) if one["health"] != "ok"] == []
+    ask = stage.server.ask
 
+    def up(told: dict[str, Any]) -> None:
+        (target,) = told["activeTargets"]
+        assert (target["health"], target["lastError"]) == ("up", "")
 
-def rules(stage: Stage) -> list[dict[str, str]]:
-    """Every rule as Prometheus holds it."""
-    return [one for group in stage.server.ask("rules")["groups"] for one in group["rules"]]
+    def typed(told: dict[str, Any]) -> None:
+        assert told["organism_span_events"][0]["type"] == "counter"
+        assert told["organism_identity"][0]["type"] == "info"
+
+    def ruled(told: dict[str, Any]) -> None:
+        rules = [one for group in told["groups"] for one in group["rules"]]
+        assert {one["type"] for one in rules} == {"alerting"}
+        assert [one for one in rules if one["health"] != "ok"] == []
+
+    wait_until_holds("the exporter is scraped without a complaint", lambda: ask("targets"), up)
+    wait_until_holds("the types are known", lambda: ask("metadata"), typed)
+    wait_until_holds("the rules are evaluated", lambda: ask("rules"), ruled)
 
 
 def test_the_exporter_is_missed_when_it_is_gone(stage: Stage) -> None:

@@ -37,9 +37,11 @@ def test_an_exporter_tells_its_manager(place: Path, monkeypatch: pytest.MonkeyPa
                 heard.wait("WATCHDOG=1")
             one.send_signal(signal.SIGTERM)
             heard.wait("STOPPING=1")
-        finally:
-            one.terminate()
-            code, told = ended(one)
+        except BaseException:
+            one.kill()
+            ended(one)
+            raise
+        code, told = ended(one)
     assert code == 0, told
 
 
@@ -52,14 +54,16 @@ def test_a_sweep_that_never_ends_is_no_progress(place: Path, monkeypatch: pytest
         made: Exporter[Subject] = Exporter(
             files, settings, lambda _: WireLook(), lambda _: None, Manager(heard.environ)
         )
-        hung, ends, asked = threading.Event(), threading.Event(), itertools.count()
+        failed, hung, ends = threading.Event(), threading.Event(), threading.Event()
+        asked = itertools.count()
         beat, looked = made._beat, 0
 
         def look(*_: object) -> None:
-            if not hung.is_set():
-                hung.set()
+            if not failed.is_set():
+                failed.set()
                 raise RuntimeError("a defect")
-            ends.wait(60)
+            hung.set()
+            ends.wait(250)
 
         def counted() -> None:
             nonlocal looked
@@ -74,6 +78,7 @@ def test_a_sweep_that_never_ends_is_no_progress(place: Path, monkeypatch: pytest
             heard.wait("STATUS=the sweep failed, a defect of organismctl: RuntimeError: a defect")
             heard.wait("READY=1")
             heard.wait("WATCHDOG=1")
+            assert hung.wait(90), "there is no second sweep"
             wait_for("a sweep that outlasts its deadlines", lambda: not made.sweeping)
             before = looked
             wait_for("the next occasion for a beat", lambda: looked > before)

@@ -38,7 +38,7 @@ def deployed(port: int) -> str:
 class Made:
     """An exporter in this process that sweeps when it is told to."""
 
-    def __init__(self, place: Path, every_s: float = 15.0, deadline_s: float = 2.0) -> None:
+    def __init__(self, place: Path, every_s: float = 15.0, deadline_s: float = 30.0) -> None:
         self.lines: list[str] = []
         settings = Settings(Address("127.0.0.1", 0), every_s, deadline_s, place / "exporter.db")
         paths = (place / "organism.toml", place / "deployment.toml")
@@ -75,8 +75,12 @@ def test_a_sweep_that_is_too_old_is_told_no_more(place: Path) -> None:
         wait_for("the page is stale", lambda: one.page().endswith(DOWN))
         assert "node_up" not in one.page()
         assert not one.exporter.healthy()[0]
-        one.exporter.sweep()
-        assert "node_up" in one.page()
+
+        def fresh() -> bool:
+            one.exporter.sweep()
+            return "node_up" in one.page()
+
+        wait_for("a fresh page", fresh)
     finally:
         one.exporter.close()
 
@@ -159,7 +163,7 @@ def process(place: Path, port: int, *more: str) -> subprocess.Popen[str]:
 
 
 def ended(one: subprocess.Popen[str]) -> tuple[int, str]:
-    _, told = one.communicate(timeout=30)
+    _, told = one.communicate(timeout=90)
     return one.returncode, told
 
 

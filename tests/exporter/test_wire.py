@@ -17,6 +17,7 @@ from tests.support.alpha import OBSERVER, SEED, STREAM, Alpha, paper
 from tests.support.committee import Committee, free_ports, wait_for
 from tests.support.mosaik import end_process, require_engine, start_relay
 from tests.support.prometheus import get
+from tests.support.waiting import wait_until_holds
 
 ORGANISM = f"""\
 schema = 1
@@ -108,20 +109,23 @@ def test_it_hears_events_then_silence_and_says_since_when(alpha: Alpha, tmp_path
     ear = Ear(tmp_path, free_ports(1)[0])
     try:
         with alpha.pulse():
-            wait_for("events are heard", lambda: (ear.memory() or {}).get("events"), 60.0)
-            heard = ear.page()
-            assert 'organism_span_last_event_timestamp_seconds{organism="bare.organism",span="alpha"' in heard
-            assert 'organism_up{organism="bare.organism",source="wire/127.0.0.1:' in heard
-            assert "organism_span_dark_since_timestamp_seconds{" not in heard
-            assert "organism_quorum{" not in heard  # nobody of ours answers: not known, and not well
-        dark = wait_for("silence is heard", lambda: dark_of(ear), 60.0)
+            wait_for("events are heard", lambda: (ear.memory() or {}).get("events"))
+            wait_until_holds("the page tells of them", ear.page, of_events)
+        dark = wait_for("silence is heard", lambda: dark_of(ear))
         assert dark["dark_since_ms"] >= dark["last_event_ms"]
-        assert "organism_span_dark_since_timestamp_seconds{" in ear.page()
+        wait_for("the page tells of it", lambda: "organism_span_dark_since_timestamp_seconds{" in ear.page())
         with alpha.pulse():
-            wait_for("it speaks again", lambda: dark_of(ear) is None, 60.0)
+            wait_for("it speaks again", lambda: dark_of(ear) is None)
     finally:
         end_process(ear.process, 20.0)
     assert ear.process.returncode == 0
+
+
+def of_events(page: str) -> None:
+    assert 'organism_span_last_event_timestamp_seconds{organism="bare.organism",span="alpha"' in page
+    assert 'organism_up{organism="bare.organism",source="wire/127.0.0.1:' in page
+    assert "organism_span_dark_since_timestamp_seconds{" not in page
+    assert "organism_quorum{" not in page  # nobody of ours answers: not known, and not well
 
 
 def dark_of(ear: Ear) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """What passes between two hosts: a UDP echo, and how many datagrams come back and when.
 
-``python -m tests.hosts.probe echo`` answers on port 7000 of every address; ``… ask ADDRESS COUNT`` prints
+``python -m tests.hosts.probe echo`` answers on port 7000 of every address; ``… ask ADDRESS COUNT MUST`` prints
 ``{"sent", "back", "fastest_ms", "errors"}``.
 """
 
@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from tests.hosts.net import ROOT, Host
 
 PORT = 7000
-PATIENCE_S = 0.6
+Must = Literal["all", "some", "none"]
+SILENCE_S: dict[Must, tuple[float, float]] = {"all": (5.0, 5.0), "some": (5.0, 1.0), "none": (0.6, 0.6)}
+"""How long the first answer, and then each next one, is waited for, by what must come back."""
 SO_RCVBUFFORCE = 33
 ROOMY = 16 << 20
 """A receive buffer that loses nothing itself."""
@@ -36,8 +38,9 @@ def echo() -> None:
             sock.sendto(data, sender)
 
 
-def ask(address: str, count: int) -> dict[str, Any]:
-    """Send ``count`` datagrams at once, wait for what comes back."""
+def ask(address: str, count: int, must: Must) -> dict[str, Any]:
+    """Send ``count`` datagrams at once, wait until all are back or it is silent."""
+    first_s, next_s = SILENCE_S[must]
     sent: dict[int, float] = {}
     back: dict[int, float] = {}
     errors = 0
@@ -49,10 +52,9 @@ def ask(address: str, count: int) -> dict[str, Any]:
                 sock.sendto(number.to_bytes(4), (address, PORT))
             except OSError:
                 errors += 1
-        end = time.monotonic() + PATIENCE_S
-        while len(back) < count and (left := end - time.monotonic()) > 0:
-            sock.settimeout(left)
-            with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError):
+            while len(back) < count:
+                sock.settimeout(next_s if back else first_s)
                 number = int.from_bytes(sock.recv(2048))
                 back[number] = (time.monotonic() - sent[number]) * 1000
     return {
@@ -82,9 +84,16 @@ def echoing(*hosts: Host) -> Iterator[None]:
                 one.stdout.close()
 
 
-def passes(sender: Host, to: str, count: int = 5) -> dict[str, Any]:
-    """What comes back to ``sender`` from an echo at an address."""
-    argv = sender.inside(*PROBE, "ask", to, str(count))
+def passes(sender: Host, to: str, count: int = 5, *, must: Must = "all") -> dict[str, Any]:
+    """What comes back to ``sender`` from an echo at an address.
+
+    Args:
+        sender: Who asks.
+        to: The echo's address.
+        count: How many datagrams.
+        must: What must come back; it alone says how long what does not come is waited for.
+    """
+    argv = sender.inside(*PROBE, "ask", to, str(count), must)
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, timeout=30, check=True)
     return dict(json.loads(done.stdout))
 
@@ -93,7 +102,8 @@ def main() -> None:
     """The command line."""
     if sys.argv[1] == "echo":
         echo()
-    print(json.dumps(ask(sys.argv[2], int(sys.argv[3]))))
+    must: Must = sys.argv[4]  # type: ignore[assignment] # another word is a KeyError
+    print(json.dumps(ask(sys.argv[2], int(sys.argv[3]), must)))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,16 @@ from typing import Any
 Answer = tuple[int, Any]
 
 
+class LoopbackServer(ThreadingHTTPServer):
+    """Takes whole looks at once.
+
+    A look opens more connections together than the five that a server lets wait by default; what is turned away is
+    tried again after one and three seconds, which a question's own limit does not outlast.
+    """
+
+    request_queue_size = 128
+
+
 @contextmanager
 def serving(answer: Callable[[str, str | None], Answer]) -> Iterator[str]:
     """Serve; ``answer`` gets path with query, and the Authorization header; bytes are sent as they are."""
@@ -28,7 +38,7 @@ def serving(answer: Callable[[str, str | None], Answer]) -> Iterator[str]:
         def log_message(self, *_args: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = LoopbackServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -33,7 +33,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses and time-outs of tests."""
     monkeypatch.setattr(surface_module, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(surface_module, "_LONGEST_PAUSE_S", 0.05)
-    monkeypatch.setattr(client_module, "BEAT_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(client_module, "BEAT_TIMEOUT_S", 5.0)
 
 
 @pytest.fixture
@@ -277,7 +277,10 @@ def test_a_fault_that_tells_more_than_silence_is_the_one_that_is_told(
         list(reading(stack, committee, liar, dead_url()).reader.follow())
 
 
-def test_a_slow_trickle_and_a_silent_stream_are_left(stack: ExitStack, committee: Committee) -> None:
+def test_a_slow_trickle_and_a_silent_stream_are_left(
+    stack: ExitStack, committee: Committee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "BEAT_TIMEOUT_S", 0.4)
     ending = threading.Event()
     stack.callback(ending.set)
 
@@ -287,15 +290,15 @@ def test_a_slow_trickle_and_a_silent_stream_are_left(stack: ExitStack, committee
             yield b"A"
 
     def silent(_start: int) -> Iterator[bytes]:
-        ending.wait(10)
+        ending.wait(60)
         yield b""
 
     honest = Endpoint(committee, committee.items(1, marker=True))
     for bad in (trickle, silent):
         began = time.monotonic()
-        both = reading(stack, committee, Endpoint(committee, [], follow=bad), honest)
+        both = reading(stack, committee, Endpoint(committee, [], follow=bad), honest, patience_s=10.0)
         assert seqs(both.reader.follow()) == [0, 1]
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
         assert "in time" in both.events[1].detail
 
 

@@ -8,19 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from organismctl.committee.client import NodeClient
 from organismctl.committee.node.founding import init
-from organismctl.errors import OrganismError
+from organismctl.committee.node.process import look
 from organismctl.observe.node_api import told_height
 from tests.support.mosaik import admit, end_process, require_engine, start_relay
+from tests.support.waiting import wait_for
 
-T = TypeVar("T")
 SERVE = [sys.executable, "-m", "organismctl", "committee", "serve"]
 NAMES = ("node-a", "node-b", "node-c")
 ADMISSION = "cd866a5879bee75294fb9aba313d160f6855263ac60c20d7cf71142aef063a23"
@@ -50,21 +49,6 @@ def _own_range() -> Iterator[int]:
 
 
 _PORTS = _own_range()
-
-
-def wait_for(what: str, look: Callable[[], T | None], timeout: float = 30.0) -> T:
-    """Wait until ``look`` gives something true; faults of nodes that are away count as nothing."""
-    end = time.monotonic() + timeout
-    why = ""
-    while time.monotonic() < end:
-        try:
-            found = look()
-            if found:
-                return found
-        except OrganismError as exc:
-            why = exc.message
-        time.sleep(0.03)
-    raise AssertionError(f"not in {timeout} s: {what} ({why})")
 
 
 @dataclass(frozen=True)
@@ -153,6 +137,11 @@ class Committee:
     def start(self, *names: str, wait: bool = True) -> None:
         """Start nodes (all that do not run, by default) at once."""
         self.start_relay()
+        for name in names or self.names:
+            # One whose lock is free is on its way out (or has not taken it yet): it is not there to stay.
+            wait_for(
+                f"{name} runs, or has ended", lambda name=name: not self.runs(name) or self._locked(name)
+            )
         chosen = [name for name in names or self.names if not self.runs(name)]
         for name in chosen:
             with (self.data(name) / "node.log").open("ab") as log:
@@ -175,8 +164,10 @@ class Committee:
                 client.health()
             return True
 
-        # A node on mosaik finds its relay and its address before it answers.
-        wait_for(f"{name} answers", up, 30.0 if self.relay_port is None else 90.0)
+        wait_for(f"{name} answers", up)
+
+    def _locked(self, name: str) -> bool:
+        return look(self.data(name)).running
 
     def runs(self, name: str) -> bool:
         """Whether a node's process lives."""
@@ -247,7 +238,7 @@ class Committee:
                 if bond["name"] in chosen
             )
 
-        wait_for(f"{chosen} are bonded", look, 60.0)
+        wait_for(f"{chosen} are bonded", look)
 
     def common_heights(self, names: Sequence[str]) -> tuple[int, int]:
         """Heights at which nodes may tell their states: one that has gone on tells multiples of the stride alone."""
@@ -274,7 +265,7 @@ class Committee:
             heights = self.common_heights(chosen)
             return next((at for at in heights if at >= at_least and self._alike(chosen, at)), None)
 
-        return wait_for(f"{chosen} agree", look, 30.0 if self.relay_port is None else 60.0)
+        return wait_for(f"{chosen} agree", look)
 
 
 def make_committee(

@@ -66,7 +66,7 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: str, rules: Path, every: str = "500ms") -> Iterator[Prometheus]:
+def prometheus(folder: Path, target: str, rules: Path, every: str = "1s") -> Iterator[Prometheus]:
     """Run it, scraping one target, until the block ends."""
     port = free_ports(1)[0]
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +33,7 @@ from organismctl.identity.surface_item import (
     item_message,
 )
 from organismctl.observe.surface import Pin
+from tests.observe.servers import LoopbackServer
 
 SEEDS = [h(f"member {number}, a test key".encode()) for number in range(5)]
 PEERS = [peer_id_from_seed(seed) for seed in SEEDS]
@@ -201,7 +202,7 @@ def serving(*endpoints: Endpoint) -> Iterator[list[str]]:
     """Serve each endpoint on a port of its own; gives their URLs."""
     servers = []
     for endpoint in endpoints:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"endpoint": endpoint}))
+        server = LoopbackServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"endpoint": endpoint}))
         server.daemon_threads = True
         endpoint.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

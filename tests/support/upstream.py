@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +20,11 @@ from organismctl.identity.surface_item import (
     SurfaceItem,
     encode_item,
 )
+from tests.observe.servers import LoopbackServer
 from tests.support.committee import Span
+
+BEAT_S = 5.0
+"""Between the empty lines of a surface where nothing happens, as the node API sends them."""
 
 
 class Lattice:
@@ -51,7 +55,7 @@ class Lattice:
         self._serve()
 
     def _serve(self) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler)
+        self.server = LoopbackServer(("127.0.0.1", 0), self._handler)
         self.server.daemon_threads = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
@@ -130,16 +134,20 @@ class Lattice:
         request.send_response(200)
         request.send_header("transfer-encoding", "chunked")
         request.end_headers()
+        beat = time.monotonic()  # readers give a connection up on which nothing comes for 15 s
         try:
             while not self.closed and not self.silent and not self.refuses and request.server is self.server:
                 with self.moved:
                     if seq >= len(self.items):
                         self.moved.wait(0.2)
-                        continue
-                item = self.items[seq]
-                seq += 1
-                if item is not None:
-                    line = json.dumps({"seq": seq - 1, "item": b64(item)}).encode() + b"\n"
+                        line = b"\n" if time.monotonic() - beat >= BEAT_S else b""
+                    else:
+                        item = self.items[seq]
+                        told = None if item is None else {"seq": seq, "item": b64(item)}
+                        line = b"" if told is None else json.dumps(told).encode() + b"\n"
+                        seq += 1
+                if line:
+                    beat = time.monotonic()
                     request.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
             request.wfile.write(b"0\r\n\r\n")
         except OSError:

@@ -25,6 +25,7 @@ ISSUER = h(b"the issuer of alpha, a test key")
 CONTENT = h(b"alpha's content").hex()
 DAY_S = 86_400
 EMIT_S = 0.25
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class World:
         self.exporter.terminate()
         return self.exporter.wait(20)
 
-    def samples(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    def samples(self) -> Samples:
         """What it tells now: (name, labels) to value."""
         from prometheus_client.parser import text_string_to_metric_families as parse
 
@@ -121,11 +122,7 @@ class World:
 
     def values(self, name: str, **labels: str) -> list[float]:
         """Values of a series now, by some of its labels."""
-        return [
-            value
-            for (found, pairs), value in self.samples().items()
-            if found == f"organism_{name}" and labels.items() <= dict(pairs).items()
-        ]
+        return values_in(self.samples(), name, **labels)
 
     def memory(self, subject: str) -> dict[str, Any]:
         """What it remembers of a surface."""
@@ -161,6 +158,15 @@ class World:
             for one in (self.alpha, self.beta):
                 if one.name not in self.muted:
                     one.emit()
+
+
+def values_in(page: Samples, name: str, **labels: str) -> list[float]:
+    """Values of a series on one page, by some of its labels."""
+    return [
+        value
+        for (found, pairs), value in page.items()
+        if found == f"organism_{name}" and labels.items() <= dict(pairs).items()
+    ]
 
 
 def peer_id_of(committee: Committee, name: str) -> bytes:

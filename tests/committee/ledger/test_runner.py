@@ -20,6 +20,10 @@ from organismctl.committee.ledger.runner import LedgerRunner
 from organismctl.committee.ledger.store import create_founder, create_learner, open_store
 
 IDS = [bytes([n]) * 32 for n in (1, 2, 3, 4)]
+CALM = {"heartbeat": 0.1, "election": 1.0, "majority": 2.0, "resend": 0.2}
+"""Times of a committee whose proposer stays, also when the machine is busy."""
+HASTY = {"heartbeat": 0.05, "election": 0.3, "majority": 0.6}
+"""Times where the silence after a cut is what is awaited."""
 
 
 class Wire:
@@ -51,8 +55,7 @@ class Port:
 async def boot(
     wire: Wire, folder: Path, me: bytes, stops: list[Stop] | None = None, **settings: object
 ) -> LedgerRunner:
-    times = {"heartbeat": 0.05, "election": 0.3, "majority": 0.6, "resend": 0.2, **settings}
-    config = LedgerConfig(me, seeds=tuple(IDS), **times)  # type: ignore[arg-type]
+    config = LedgerConfig(me, seeds=tuple(IDS), **{**CALM, **settings})  # type: ignore[arg-type]
     stop = stops.append if stops is not None else None
     runner = LedgerRunner(open_store(folder), wire.carrier(me), config, rng=Random(me[0]), on_stop=stop)
     wire.nodes[me] = runner
@@ -62,12 +65,14 @@ async def boot(
 
 @asynccontextmanager
 async def committee(tmp: Path, **settings: object) -> AsyncIterator[Wire]:
+    """Three founders, one of which proposes."""
     wire = Wire()
     genesis = GenesisRecord(b"f" * 32, tuple(IDS[:3]))
     for me in IDS[:3]:
         create_founder(tmp / str(me[0]), genesis)
         await boot(wire, tmp / str(me[0]), me, **settings)
     try:
+        await proposer(wire)
         yield wire
     finally:
         for node in wire.nodes.values():
@@ -84,8 +89,29 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(story(), 60))  # type: ignore[arg-type]
 
 
-def proposer(wire: Wire) -> LedgerRunner:
-    return next(node for node in wire.nodes.values() if node.status().role is Role.PROPOSER)
+def proposing(wire: Wire) -> LedgerRunner | None:
+    return next((node for node in wire.nodes.values() if node.status().role is Role.PROPOSER), None)
+
+
+async def proposer(wire: Wire) -> LedgerRunner:
+    """The node that proposes, once there is one."""
+    await until(lambda: proposing(wire) is not None)
+    found = proposing(wire)
+    assert found is not None
+    return found
+
+
+async def another(wire: Wire) -> LedgerRunner:
+    """A node that does not propose."""
+    leading = await proposer(wire)
+    return next(node for node in wire.nodes.values() if node is not leading)
+
+
+async def certify(node: LedgerRunner, payload: bytes) -> None:
+    """Append until it is certified: with hasty times the proposer may change in between."""
+    async with asyncio.timeout(20):
+        while not isinstance(await node.append(payload), Certified):
+            await asyncio.sleep(0.01)
 
 
 def test_appends_on_any_node_are_certified_everywhere_and_survive_a_restart(tmp_path: Path) -> None:
@@ -104,7 +130,7 @@ def test_appends_on_any_node_are_certified_everywhere_and_survive_a_restart(tmp_
             ]
             assert logs[0] == logs[1] == logs[2]
             assert {payload for _, payload in logs[0]} == {b"%d" % n for n in range(90)}
-            victim = next(node for node in nodes if node is not proposer(wire))
+            victim = await another(wire)
             me = victim.config.me
             del wire.nodes[me]
             await victim.close()
@@ -152,12 +178,17 @@ def test_a_learner_catches_up_from_disk_is_added_and_takes_over(tmp_path: Path) 
             await asyncio.gather(*[wire.nodes[IDS[0]].append(b"%d" % n) for n in range(200)])
             create_learner(tmp_path / "4")
             learner = await boot(wire, tmp_path / "4", IDS[3])
-            await until(lambda: learner.certified >= 200 and IDS[3] in proposer(wire).status().peers)
+
+            def caught_up() -> bool:
+                leading = proposing(wire)
+                return learner.certified >= 200 and leading is not None and IDS[3] in leading.status().peers
+
+            await until(caught_up)
             assert learner.status().role is Role.LEARNER
             told = await learner.change_roster(RosterChange(Action.ADD, IDS[3]))
             assert isinstance(told, Certified)
             await until(lambda: learner.status().role is Role.ACCEPTOR)
-            assert await proposer(wire).step_down(IDS[3]) == IDS[3]
+            assert await (await proposer(wire)).step_down(IDS[3]) == IDS[3]
             await until(lambda: learner.status().role is Role.PROPOSER)
             assert isinstance(await learner.append(b"mine"), Certified)
 
@@ -166,9 +197,9 @@ def test_a_learner_catches_up_from_disk_is_added_and_takes_over(tmp_path: Path) 
 
 def test_without_a_majority_appends_are_refused(tmp_path: Path) -> None:
     async def story() -> None:
-        async with committee(tmp_path) as wire:
+        async with committee(tmp_path, **HASTY) as wire:
             node = wire.nodes[IDS[0]]
-            assert isinstance(await node.append(b"x"), Certified)
+            await certify(node, b"x")
             wire.cut = {IDS[1], IDS[2]}
             await until(
                 lambda: node.status().role is not Role.PROPOSER and node.status().proposer in (None, IDS[0])
@@ -182,9 +213,9 @@ def test_without_a_majority_appends_are_refused(tmp_path: Path) -> None:
 
 def test_a_follower_that_is_left_alone_refuses_instead_of_asking_the_dead_proposer(tmp_path: Path) -> None:
     async def story() -> None:
-        async with committee(tmp_path) as wire:
-            assert isinstance(await wire.nodes[IDS[0]].append(b"x"), Certified)
-            node = next(node for node in wire.nodes.values() if node is not proposer(wire))
+        async with committee(tmp_path, **HASTY) as wire:
+            await certify(wire.nodes[IDS[0]], b"x")
+            node = await another(wire)
             await until(lambda: node.status().proposer is not None)
             wire.cut = set(IDS[:3]) - {node.config.me}
             await until(lambda: node.status().proposer is None)
@@ -209,7 +240,7 @@ def test_a_disk_that_fails_stops_the_node_and_the_rest_go_on(tmp_path: Path) -> 
             told = await node.append(b"z")
             assert isinstance(told, Refused)
             assert told.reason is Reason.STOPPED
-            await until(lambda: any(n.status().role is Role.PROPOSER for n in wire.nodes.values()))
+            await proposer(wire)
             assert isinstance(await other.append(b"on", timeout=10), Certified)
 
     run(story)
@@ -234,7 +265,7 @@ def test_a_forwarded_append_outlives_lost_frames_and_is_run_once(tmp_path: Path,
     async def story() -> None:
         async with committee(tmp_path) as wire:
             assert isinstance(await wire.nodes[IDS[0]].append(b"x"), Certified)
-            node = next(node for node in wire.nodes.values() if node is not proposer(wire))
+            node = await another(wire)
             await until(lambda: node.status().proposer is not None)
             left = 3
 

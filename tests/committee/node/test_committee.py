@@ -185,6 +185,7 @@ def _requests(committee: Committee, name: str, top: int) -> set[int]:
 
 
 def test_the_same_request_id_is_applied_once(committee: Committee) -> None:
+    committee.proposer()
     peer = committee.status("node-a")["peer_id"]
     command = {"type": "drain", "peer_id": peer, "drained": True, "fence": None}
     first = committee.append("node-a", command, "once")
@@ -229,8 +230,13 @@ def test_a_learner_joins_and_drain_hands_over(tmp_path: Path, carrier: str) -> N
         assert committee.status("node-d")["role"] == "learner"
         new = committee.status("node-d")["peer_id"]
         added = {"type": "roster", "action": "add", "peer_id": new, "incarnation": 0, "version": 2}
+        committee.bonded()
         committee.append("node-a", added)
-        wait_for("roster of four", lambda: len(committee.status("node-d")["roster"]["members"]) == 4)
+        for name in ("node-d", "node-b"):
+            wait_for(
+                f"roster of four on {name}",
+                lambda name=name: len(committee.status(name)["roster"]["members"]) == 4,
+            )
         with pytest.raises(NodeRefusedError) as moved:
             committee.append("node-b", added)
         assert moved.value.code == "roster-version"
@@ -290,7 +296,7 @@ def test_retirement_seals_and_everything_is_refused(committee: Committee) -> Non
 @both_carriers
 def test_a_retired_node_lingers_and_then_stops(tmp_path: Path, carrier: str) -> None:
     with running_committee(
-        tmp_path / "acme", names=["node-a"], extra='[retire]\nlinger = "2s"\n', carrier=carrier
+        tmp_path / "acme", names=["node-a"], extra='[retire]\nlinger = "8s"\n', carrier=carrier
     ) as committee:
         committee.agree(at_least=3)
         with committee.client("node-a") as client:
@@ -298,4 +304,4 @@ def test_a_retired_node_lingers_and_then_stops(tmp_path: Path, carrier: str) -> 
             lines = list(client.follow("facts", 0))
             assert decode_item(lines[-1].item).retirement is not None
             assert client.health().sealed
-        assert committee.processes["node-a"].wait(20) == 0
+        assert committee.processes["node-a"].wait(40) == 0

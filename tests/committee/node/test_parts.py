@@ -60,12 +60,14 @@ def test_any_talk_is_read_or_refused(data: bytes) -> None:
         ("import sys; sys.exit(3)", "status 3"),
     ],
 )
-def test_a_decoder_that_fails_says_why(program: str, why: str) -> None:
+def test_a_decoder_that_fails_says_why(program: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("organismctl.committee.node.decoding.DECODE_S", 60.0)
     with pytest.raises(DecodeError, match=why):
         asyncio.run(decode_exec((sys.executable, "-c", program), b"data"))
 
 
-def test_a_decoder_tells_the_clock_event() -> None:
+def test_a_decoder_tells_the_clock_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("organismctl.committee.node.decoding.DECODE_S", 60.0)
     program = "import sys; print('{\"clock_event\": %d}' % len(sys.stdin.buffer.read()))"
     assert asyncio.run(decode_exec((sys.executable, "-c", program), b"1234567")) == 7
     for command in ((), ("/nothing/there",)):

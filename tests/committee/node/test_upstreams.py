@@ -35,9 +35,13 @@ def test_a_join_over_two_lattices(tmp_path: Path) -> None:
             alpha.emit(20)
             beta.emit(20)
             wait_for("all facts", lambda: len(facts(committee, "node-c")) == 23)
-            for name in committee.names:
+
+            def heard(name: str) -> bool:
                 seen = subscription(committee, name, "alpha")
-                assert (seen.state, seen.observed, seen.received) == ("live", 23, 23)
+                return (seen.state, seen.observed, seen.received) == ("live", 23, 23)
+
+            for name in committee.names:
+                wait_for(f"{name} is live, and has heard and observed all", lambda name=name: heard(name))
             with committee.client("node-b", "read") as client:
                 assert {one.state for one in client.evidence()} <= {"vouched", "resolved", "unknown"}
             committee.agree()

@@ -180,10 +180,12 @@ def heard(
     stream: bytes,
     observer: Observer | None = None,
     network: bytes = NETWORK,
-    listen_s: float = 1.0,
+    listen_s: float = 5.0,
 ):
-    source = StreamSource(nodes.point(0), network, stream, observer or Observer(), listen_s=listen_s)
-    return observe([source], deadline_s=30).get(STREAM, source.subject)
+    source = StreamSource(
+        nodes.point(0), network, stream, observer or Observer(), listen_s=listen_s, timeout_s=20
+    )
+    return observe([source], deadline_s=40).get(STREAM, source.subject)
 
 
 def test_a_stream_is_heard(nodes):

@@ -79,11 +79,11 @@ def test_an_admitted_observer_that_is_turned_away_hears_why():
 
 def test_data_of_others_are_counted_and_not_read():
     with producer(streaming([b"\xff" * 9] * 40)) as p:
-        value = hear(p.point).value
+        value = hear(p.point, listen_s=3).value
     assert value["items"] == 40
     assert "last_seq" not in value
     assert "ended" not in value
-    assert value["listened_ms"] >= 250
+    assert value["listened_ms"] >= 2950
 
 
 def test_silence_is_heard_as_silence():
@@ -123,7 +123,7 @@ def test_a_producer_that_takes_its_time_to_know_us_is_told_again():
         await (streaming([item(1)]) if len(visits) == 3 else closing(401))(visit)
 
     with producer(late) as p:
-        assert hear(p.point).value["last_seq"] == 1
+        assert hear(p.point, listen_s=3, timeout_s=30).value["last_seq"] == 1
     versions = [read_catalog(one).entries[0].entry.version for one in p.received if len(one) != 64]
     assert len(versions) == 3
     assert versions == sorted(set(versions))
@@ -131,7 +131,7 @@ def test_a_producer_that_takes_its_time_to_know_us_is_told_again():
 
 def test_a_producer_that_never_knows_us_is_left():
     with producer(closing(401)) as p:
-        fact = hear(p.point)
+        fact = hear(p.point, timeout_s=30)
     assert (fact.cause, len(p.received)) == (OBSERVER, 10)
     assert "close code 401" in fact.reason
 
@@ -139,7 +139,7 @@ def test_a_producer_that_never_knows_us_is_left():
 def test_a_producer_of_another_network_is_named_as_such():
     own = signed("p", network=h(b"another network"))
     with running("p", {SYNC: telling(own), STREAMS: closing(401)}) as p:
-        fact = hear(p.point)
+        fact = hear(p.point, timeout_s=30)
     assert fact.cause == OBSERVER
     assert fact.reason == (
         f"it is on network {h(b'another network').hex()[:10]}, not on {NETWORK.hex()[:10]}, which was asked for"
@@ -156,10 +156,10 @@ async def trickle(visit: Visit) -> None:
 
 def test_a_flood_ends_with_the_time_and_keeps_nothing():
     with producer(flood) as p:
-        value = hear(p.point, listen_s=0.5).value
+        value = hear(p.point, listen_s=3, timeout_s=20).value
     assert value["items"] >= 500
     assert value["last_seq"] == 1
-    assert value["listened_ms"] < 3000
+    assert value["listened_ms"] < 10_000
 
 
 def test_a_datum_that_never_ends_is_no_item():
@@ -202,9 +202,9 @@ def test_one_identity_listens_to_several_producers_at_once():
     ):
 
         def at(one: Peer, name: bytes) -> StreamSource:
-            return StreamSource(one.point, NETWORK, h(name), me, listen_s=0.5)
+            return StreamSource(one.point, NETWORK, h(name), me, listen_s=3, timeout_s=20)
 
         sources = [at(p, b"1"), at(p, b"2"), at(q, b"3")]
-        snapshot = observe(sources, deadline_s=20)
+        snapshot = observe(sources, deadline_s=40)
     assert [snapshot.get(STREAM, one.subject).value["last_seq"] for one in sources] == [1, 1, 2]
     assert set(p.visitors) | set(q.visitors) == {peer("me")}

@@ -49,7 +49,11 @@ def nobody_leads(staged: Stage, committee: Committee) -> None:
         down(committee, "node-a", "node-b", "node-c")
         it.found("LEADER-UNIQUE", status="unknown")
         it.run("leader")
-        assert it.chosen == ["Nobody proposes, and nodes are away"]
+        # The election may still go on when the nodes are back: then that, and nothing else, is shown as well.
+        assert it.chosen in (
+            ["Nobody proposes, and nodes are away"],
+            ["Nobody proposes, and nodes are away", "Nobody proposes, though a majority is there"],
+        )
         it.well()
 
 
